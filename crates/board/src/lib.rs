@@ -1,0 +1,3 @@
+//! The machine as its device tree describes it.
+
+#![no_std]

@@ -1,0 +1,3 @@
+//! The device framework: devices, bus, registers, effects.
+
+#![no_std]

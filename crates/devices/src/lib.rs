@@ -1,0 +1,3 @@
+//! The device models.
+
+#![no_std]

@@ -1,0 +1,3 @@
+//! Fixed-size records of what the hypervisor did.
+
+#![no_std]

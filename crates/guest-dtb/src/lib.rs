@@ -1,0 +1,3 @@
+//! The device tree that a guest is given.
+
+#![no_std]

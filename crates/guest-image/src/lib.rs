@@ -1,0 +1,3 @@
+//! Guest kernel formats and where a guest's boot files go in its memory.
+
+#![no_std]

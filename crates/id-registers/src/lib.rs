@@ -1,0 +1,3 @@
+//! Which CPU features a guest sees, and what its ID registers say.
+
+#![no_std]

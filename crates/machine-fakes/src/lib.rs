@@ -1,0 +1,3 @@
+//! A scripted fake machine for host tests.
+
+#![no_std]

@@ -1,0 +1,21 @@
+//! What the core needs of the hardware, as small traits.
+//!
+//! `arch` implements them over registers and memory, `machine-fakes` over plain fields, one
+//! instance a test. Roles are generic over them and monomorphised, so that the seam costs nothing
+//! on the exit path. A trait here moves values; it decides nothing.
+
+#![no_std]
+
+mod irq;
+mod memory;
+mod power;
+mod registers;
+mod time;
+mod world;
+
+pub use irq::{Active, IrqHardware, PhysicalInterrupt, VirtualCpuInterface};
+pub use memory::{GuestMemory, GuestMemoryError, Invalidation, TableMemory, Tlb};
+pub use power::{CpuPower, SecureCall, SmcccResult};
+pub use registers::{El1Registers, FpRegisters, Frame, VcpuRegisters};
+pub use time::Clock;
+pub use world::{LocalTlb, WaitTrap, World, WorldControl};

@@ -1,0 +1,3 @@
+//! The machine description: schema, reader, validation.
+
+#![no_std]

@@ -1,0 +1,3 @@
+//! Who owns each page of the machine's memory.
+
+#![no_std]

@@ -1,0 +1,3 @@
+//! What made a vCPU leave its guest, as typed values.
+
+#![no_std]

@@ -1,0 +1,3 @@
+//! The generic timers of a vCPU.
+
+#![no_std]
