@@ -81,7 +81,7 @@ pub struct El1Registers {
 }
 
 /// The FP/SIMD registers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(16))]
 pub struct FpRegisters {
     /// q0 to q31.
@@ -90,16 +90,6 @@ pub struct FpRegisters {
     pub fpcr: u64,
     /// FPSR.
     pub fpsr: u64,
-}
-
-impl Default for FpRegisters {
-    fn default() -> Self {
-        Self {
-            q: [0; 32],
-            fpcr: 0,
-            fpsr: 0,
-        }
-    }
 }
 
 /// All registers of a vCPU that is not running.
