@@ -1,0 +1,133 @@
+//! The interface of a device.
+
+use crate::{AccessPolicy, Host, Level};
+use addr::Width;
+use core::fmt;
+
+/// Whether an access may have changed the level of the device's interrupt line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum LineEffect {
+    /// The level is what it was.
+    Unchanged,
+    /// The level must be looked at again.
+    MayHaveChanged,
+}
+
+impl LineEffect {
+    /// Returns the effect of both accesses together.
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Unchanged, Self::Unchanged) => Self::Unchanged,
+            (Self::MayHaveChanged, Self::Unchanged | Self::MayHaveChanged)
+            | (Self::Unchanged, Self::MayHaveChanged) => Self::MayHaveChanged,
+        }
+    }
+}
+
+/// There is no register at this offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoRegister {
+    /// The offset in bytes.
+    pub offset: u64,
+}
+
+impl fmt::Display for NoRegister {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no register at offset {:#x}", self.offset)
+    }
+}
+
+impl core::error::Error for NoRegister {}
+
+/// What a device did with a byte of input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Received {
+    /// It is in the device.
+    Accepted,
+    /// It is not: there is no room, the receiver is off, or the device has no input. The embedder
+    /// keeps the byte until [`Host::input_wanted`].
+    Refused,
+}
+
+/// Whether a device has a wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// It has.
+    Present,
+    /// It has not.
+    Absent,
+}
+
+/// Which wires a device has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wires {
+    /// An interrupt line.
+    pub interrupt: Wire,
+    /// Bytes to and from a back end.
+    pub bytes: Wire,
+    /// The clock and a timer.
+    pub clock: Wire,
+}
+
+/// A device as the bus sees it. It knows an offset and a width, never its address.
+///
+/// [`crate::access`] calls `read` and `write` only with an implemented width, an aligned offset and
+/// within the size of [`AccessPolicy`], and drives the line afterwards. The work of a call is
+/// bounded by a constant.
+pub trait MmioDevice<H: Host> {
+    /// Returns which accesses the device takes.
+    fn access_policy(&self) -> &'static AccessPolicy;
+
+    /// Returns which wires the device has.
+    fn wires(&self) -> Wires;
+
+    /// Reads a register; the value fits in `width`.
+    ///
+    /// # Errors
+    /// [`NoRegister`] if there is none at `offset`; nothing has happened then.
+    fn read(
+        &mut self,
+        host: &mut H,
+        offset: u64,
+        width: Width,
+    ) -> Result<(u64, LineEffect), NoRegister>;
+
+    /// Writes a register; bits of `value` above `width` are 0.
+    ///
+    /// # Errors
+    /// [`NoRegister`] if there is none at `offset`; nothing has happened then.
+    fn write(
+        &mut self,
+        host: &mut H,
+        offset: u64,
+        width: Width,
+        value: u64,
+    ) -> Result<LineEffect, NoRegister>;
+
+    /// Returns the level that the interrupt line must have now.
+    fn level(&self) -> Level;
+
+    /// Puts the device into the state after its creation.
+    fn reset(&mut self, host: &mut H);
+
+    /// Takes a byte of input from the back end.
+    fn receive(&mut self, host: &mut H, byte: u8) -> Received {
+        // A device without an input leaves this as it is.
+        let _ = (host, byte);
+        Received::Refused
+    }
+
+    /// Looks at the time, after the deadline of [`Host::arm_timer`] has passed. May be called too
+    /// early or too often.
+    fn timer_expired(&mut self, host: &mut H) {
+        let _ = host;
+    }
+}
+
+/// A set of devices, such as an enum with one variant for each kind.
+pub trait Model {
+    /// Returns the device's interface. The only place that tells the kinds apart.
+    fn model<H: Host>(&mut self) -> &mut dyn MmioDevice<H>;
+}

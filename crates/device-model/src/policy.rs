@@ -1,0 +1,102 @@
+//! Which accesses a device takes, as data.
+
+use addr::Width;
+
+/// A set of access widths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Widths(u8);
+
+impl Widths {
+    /// 8 bits.
+    pub const BYTE: Self = Self::only(Width::Byte);
+    /// 32 bits.
+    pub const WORD: Self = Self::only(Width::Word);
+    /// 8, 16 and 32 bits.
+    pub const UP_TO_WORD: Self = Self::BYTE.with(Width::Half).with(Width::Word);
+    /// 8, 16, 32 and 64 bits.
+    pub const ANY: Self = Self::UP_TO_WORD.with(Width::Double);
+
+    /// Makes the set of one width.
+    #[must_use]
+    pub const fn only(width: Width) -> Self {
+        Self(1 << width as u8)
+    }
+
+    /// Returns the set with `width` added.
+    #[must_use]
+    pub const fn with(self, width: Width) -> Self {
+        Self(self.0 | Self::only(width).0)
+    }
+
+    /// Tells whether `width` is in the set.
+    #[must_use]
+    pub const fn contains(self, width: Width) -> bool {
+        self.0 & Self::only(width).0 != 0
+    }
+
+    /// Returns the narrowest width of the set that is wider than `width`.
+    #[must_use]
+    pub fn wider_than(self, width: Width) -> Option<Width> {
+        Width::ALL
+            .into_iter()
+            .find(|candidate| *candidate > width && self.contains(*candidate))
+    }
+
+    /// Returns the widest width of the set that is narrower than `width`.
+    #[must_use]
+    pub fn narrower_than(self, width: Width) -> Option<Width> {
+        Width::ALL
+            .into_iter()
+            .rev()
+            .find(|candidate| *candidate < width && self.contains(*candidate))
+    }
+}
+
+/// What happens to an access that a device does not take. It is counted either way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Reads return zero, writes are ignored.
+    Ignored,
+    /// The access faults: the guest takes a synchronous external abort.
+    Fault,
+}
+
+/// Which accesses a device takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccessPolicy {
+    /// How many bytes of registers the device has, counted from offset 0.
+    pub size: u64,
+    /// The widths that a guest may use.
+    pub valid: Widths,
+    /// The widths that the device's `read` and `write` take; others are adapted to them.
+    pub implemented: Widths,
+    /// What a width outside `valid` gives.
+    pub bad_width: Refused,
+    /// What an offset that is no multiple of the width gives.
+    pub unaligned: Refused,
+    /// What an offset without a register gives.
+    pub unknown: Refused,
+    /// What an access that crosses `size` gives.
+    pub beyond_end: Refused,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_know_their_neighbours() {
+        assert!(Widths::UP_TO_WORD.contains(Width::Half));
+        assert!(!Widths::UP_TO_WORD.contains(Width::Double));
+        assert_eq!(Widths::WORD.wider_than(Width::Byte), Some(Width::Word));
+        assert_eq!(Widths::WORD.wider_than(Width::Word), None);
+        assert_eq!(
+            Widths::UP_TO_WORD.narrower_than(Width::Double),
+            Some(Width::Word)
+        );
+        assert_eq!(Widths::WORD.narrower_than(Width::Half), None);
+        for width in Width::ALL {
+            assert!(Widths::ANY.contains(width));
+        }
+    }
+}
