@@ -1,1 +1,32 @@
-fn main() {}
+//! Does everything that a developer of Bulkhead does, as one command: `cargo xtask`.
+
+mod cli;
+mod elf;
+mod images;
+mod paths;
+mod process;
+mod setup;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli.command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Setup(options) => setup::command(&options)?,
+        Command::BuildImage(options) => images::command(&options)?,
+        Command::Bare(options) => return images::bare(&options),
+    }
+    Ok(ExitCode::SUCCESS)
+}
