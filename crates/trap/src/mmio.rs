@@ -1,0 +1,153 @@
+//! Completing a load or a store that stage 2 refused, from the syndrome alone.
+
+use crate::esr::Esr;
+use crate::exit::Direction;
+use addr::Width;
+
+/// One load or store of one general-purpose register (ESR_EL2 of a data abort with ISV=1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MmioAccess {
+    /// How many bytes (SAS).
+    pub width: Width,
+    /// How a load fills the register (SSE).
+    pub extension: Extension,
+    /// The register, 0 to 31; 31 is XZR (SRT).
+    pub register: u8,
+    /// How much of the register a load writes (SF).
+    pub register_width: RegisterWidth,
+    /// Load or store (WnR).
+    pub direction: Direction,
+    /// Whether the access orders others (AR).
+    pub ordering: Ordering,
+}
+
+/// How a narrow load fills its register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Extension {
+    /// With zeros.
+    Zero,
+    /// With the value's top bit (LDRSB, LDRSH, LDRSW).
+    Sign,
+}
+
+/// Which part of the register the instruction names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RegisterWidth {
+    /// Wn: the top half becomes 0.
+    W,
+    /// Xn.
+    X,
+}
+
+/// Whether a load acquires or a store releases (LDAR, STLR).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ordering {
+    /// Neither.
+    Plain,
+    /// One of them. The exit and entry of EL2 order device accesses anyway.
+    AcquireRelease,
+}
+
+impl MmioAccess {
+    /// Decodes bits 23–14 of a data abort's ISS; the caller has checked ISV.
+    pub(crate) const fn decode(esr: Esr, direction: Direction) -> Self {
+        Self {
+            width: Width::from_sas(esr.get() >> 22),
+            extension: if esr.bit(21) {
+                Extension::Sign
+            } else {
+                Extension::Zero
+            },
+            register: esr.bits(16, 5),
+            register_width: if esr.bit(15) {
+                RegisterWidth::X
+            } else {
+                RegisterWidth::W
+            },
+            direction,
+            ordering: if esr.bit(14) {
+                Ordering::AcquireRelease
+            } else {
+                Ordering::Plain
+            },
+        }
+    }
+
+    /// Gives the value that a load leaves in its register when the device answered `raw`: cut to
+    /// the width, extended, and cut again to Wn. Register 31 swallows it.
+    #[must_use]
+    pub const fn loaded_value(&self, raw: u64) -> u64 {
+        let cut = raw & self.width.mask();
+        let extended = match self.extension {
+            Extension::Zero => cut,
+            Extension::Sign => self.sign_extend(cut),
+        };
+        match self.register_width {
+            RegisterWidth::X => extended,
+            RegisterWidth::W => extended & 0xffff_ffff,
+        }
+    }
+
+    /// Gives the value that the device sees of a store whose register holds `register_value` (0 for
+    /// register 31): its low [`Width::bits`] bits.
+    #[must_use]
+    pub const fn stored_value(&self, register_value: u64) -> u64 {
+        register_value & self.width.mask()
+    }
+
+    /// Copies the top bit of the width into all bits above it.
+    const fn sign_extend(&self, cut: u64) -> u64 {
+        let sign = self.width.mask() ^ (self.width.mask() >> 1);
+        // Two's complement: flipping the sign bit and taking it away again carries it upwards.
+        (cut ^ sign).wrapping_sub(sign)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(width: Width, extension: Extension, register_width: RegisterWidth) -> MmioAccess {
+        MmioAccess {
+            width,
+            extension,
+            register: 3,
+            register_width,
+            direction: Direction::Read,
+            ordering: Ordering::Plain,
+        }
+    }
+
+    #[test]
+    fn b1_loads_keep_only_the_bytes_of_their_width() {
+        let raw = 0x8877_6655_4433_2211;
+        let expected = [0x11, 0x2211, 0x4433_2211, raw];
+        for (width, expected) in Width::ALL.into_iter().zip(expected) {
+            let access = load(width, Extension::Zero, RegisterWidth::X);
+            assert_eq!(access.loaded_value(raw), expected);
+            assert_eq!(access.stored_value(raw), expected);
+        }
+    }
+
+    #[test]
+    fn b4_sign_extends_to_the_register_width() {
+        use Extension::Sign;
+        use RegisterWidth::{W, X};
+        let value =
+            |width, register_width, raw| load(width, Sign, register_width).loaded_value(raw);
+        assert_eq!(value(Width::Byte, X, 0x80), 0xffff_ffff_ffff_ff80);
+        assert_eq!(value(Width::Byte, W, 0x80), 0xffff_ff80);
+        assert_eq!(value(Width::Byte, X, 0x17f), 0x7f);
+        assert_eq!(value(Width::Half, X, 0x8000), 0xffff_ffff_ffff_8000);
+        assert_eq!(value(Width::Half, W, 0x8000), 0xffff_8000);
+        assert_eq!(value(Width::Word, X, 0x8000_0000), 0xffff_ffff_8000_0000);
+        assert_eq!(value(Width::Word, W, 0x8000_0000), 0x8000_0000);
+        assert_eq!(value(Width::Double, X, u64::MAX - 1), u64::MAX - 1);
+    }
+
+    #[test]
+    fn a_load_of_w_clears_the_top_half() {
+        let access = load(Width::Double, Extension::Zero, RegisterWidth::W);
+        assert_eq!(access.loaded_value(u64::MAX), 0xffff_ffff);
+    }
+}
