@@ -6,6 +6,8 @@
 
 #![no_std]
 
+mod console;
+mod exit;
 mod irq;
 mod memory;
 mod power;
@@ -13,9 +15,42 @@ mod registers;
 mod time;
 mod world;
 
+pub use console::Console;
+pub use exit::{Conduit, ExitHandler, Next, Syndrome};
 pub use irq::{Active, IrqHardware, PhysicalInterrupt, VirtualCpuInterface};
 pub use memory::{GuestMemory, GuestMemoryError, Invalidation, TableMemory, Tlb};
 pub use power::{CpuPower, SecureCall, SmcccResult};
 pub use registers::{El1Registers, FpRegisters, Frame, VcpuRegisters};
-pub use time::Clock;
+pub use time::{Clock, PhysicalTimer, TimerHardware, TimerRegisters};
 pub use world::{LocalTlb, WaitTrap, World, WorldControl};
+
+/// Everything that the core needs of the CPU that runs it, in one bound.
+pub trait Hardware:
+    World
+    + IrqHardware
+    + VirtualCpuInterface
+    + Clock
+    + TimerHardware
+    + CpuPower
+    + Tlb
+    + TableMemory
+    + GuestMemory
+    + SecureCall
+    + Console
+{
+}
+
+impl<T> Hardware for T where
+    T: World
+        + IrqHardware
+        + VirtualCpuInterface
+        + Clock
+    + TimerHardware
+        + CpuPower
+        + Tlb
+        + TableMemory
+        + GuestMemory
+        + SecureCall
+        + Console
+{
+}

@@ -68,16 +68,6 @@ pub struct El1Registers {
     pub mdscr_el1: u64,
     /// The ten halves of the pointer authentication keys: IA, IB, DA, DB, GA, each low then high.
     pub pac_keys: [u64; 10],
-    pub tcr2_el1: u64,
-    pub pir_el1: u64,
-    pub pire0_el1: u64,
-    pub spsr_abt: u64,
-    pub spsr_und: u64,
-    pub spsr_irq: u64,
-    pub spsr_fiq: u64,
-    pub dacr32_el2: u64,
-    pub ifsr32_el2: u64,
-    pub fpexc32_el2: u64,
 }
 
 /// The FP/SIMD registers.

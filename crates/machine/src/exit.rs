@@ -1,0 +1,64 @@
+//! What the vectors call when a vCPU leaves its guest.
+
+use crate::Frame;
+
+/// The syndrome registers of an exit, as the CPU left them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Syndrome {
+    /// ESR_EL2.
+    pub esr: u64,
+    /// FAR_EL2.
+    pub far: u64,
+    /// HPFAR_EL2.
+    pub hpfar: u64,
+}
+
+/// How an exit goes on after a handler that saw only part of the registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Next {
+    /// Back into the guest.
+    Resume = 0,
+    /// Save all registers, then call [`ExitHandler::full`].
+    Full = 1,
+}
+
+/// A role, as the vectors call it. `H` is the hardware token of the CPU that runs the call.
+///
+/// Interrupts are masked throughout, and no handler is entered twice on one CPU. A handler returns
+/// when the guest whose registers stand in the frame shall run.
+pub trait ExitHandler<H> {
+    /// Handles an HVC or SMC of AArch64 state. Only x0–x18, x29 and x30 of the frame are valid, and
+    /// only they are restored.
+    fn call(&mut self, hardware: &mut H, frame: &mut Frame, conduit: Conduit) -> Next;
+
+    /// Handles a physical interrupt. The frame is as in [`ExitHandler::call`].
+    fn interrupt(&mut self, hardware: &mut H) -> Next;
+
+    /// Handles any other synchronous exception. All of the frame is valid and is restored.
+    fn trap(&mut self, hardware: &mut H, frame: &mut Frame, syndrome: &Syndrome);
+
+    /// Handles an SError that the guest took to EL2. All of the frame is valid and is restored.
+    fn system_error(&mut self, hardware: &mut H, frame: &mut Frame, syndrome: &Syndrome);
+
+    /// Goes on after [`Next::Full`]. All of the frame is valid and is restored.
+    fn full(&mut self, hardware: &mut H, frame: &mut Frame);
+
+    /// Describes what this CPU was doing, for the post-mortem of the hypervisor itself.
+    fn describe(&self, out: &mut dyn core::fmt::Write);
+}
+
+/// The instruction of an SMCCC call (DEN0028, 2.4) and its immediate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conduit {
+    /// HVC; ELR_EL2 points behind it.
+    Hvc {
+        /// The instruction's immediate.
+        immediate: u16,
+    },
+    /// SMC, trapped; the vector has moved ELR_EL2 behind it.
+    Smc {
+        /// The instruction's immediate.
+        immediate: u16,
+    },
+}
