@@ -1,21 +1,12 @@
 //! CPUs' power, and calls to the firmware.
 
-use addr::{CpuId, Pa};
-
-/// Power control of the machine's CPUs.
+/// Power control of the machine.
 pub trait CpuPower {
     /// Sleeps until an interrupt is pending on this CPU (WFI). May return early.
     fn wait_for_interrupt(&mut self);
 
     /// Turns the whole machine off. Returns only if the firmware refuses.
     fn system_off(&mut self);
-
-    /// Turns another CPU on at the image's secondary entry point. The value is the PSCI return
-    /// code (DEN0022, 5.2.2).
-    ///
-    /// # Errors
-    /// The negative PSCI error code.
-    fn cpu_on(&mut self, cpu: CpuId, entry: Pa) -> Result<(), i64>;
 }
 
 /// The registers x0 to x17 of an SMCCC call or its result (DEN0028, 2.6).
