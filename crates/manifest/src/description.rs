@@ -1,0 +1,126 @@
+//! What a description holds.
+
+use addr::{CpuId, Ipa, IpaRange, RangeError};
+use alloc::string::String;
+use alloc::vec::Vec;
+use guest_image::map;
+
+/// A description of the whole machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Description {
+    /// The VMs; a VM's place in the list is its [`addr::VmId`].
+    pub vms: Vec<VmDescription>,
+}
+
+/// What one VM is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VmDescription {
+    /// The name, unique in the machine: 1 to 31 of `a-z`, `0-9` and `-`.
+    pub name: String,
+    /// Number of vCPUs.
+    pub vcpus: u16,
+    /// Memory in bytes, from [`map::RAM_BASE`] on.
+    pub memory: u64,
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Name of the initial file system's entry in the archive, if there is one.
+    pub initrd: Option<String>,
+    /// The kernel's command line.
+    pub cmdline: String,
+    /// Which CPUs run the vCPUs.
+    pub pinning: Pinning,
+    /// The devices, in the order of the description.
+    pub devices: Vec<Device>,
+    /// Number of shared peripheral interrupts of the VM's interrupt controller.
+    pub spis: u16,
+}
+
+/// A VM's kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// Name of its entry in the archive.
+    pub file: String,
+    /// What the entry holds.
+    pub format: KernelFormat,
+}
+
+/// What a kernel's entry in the archive holds. Compressed kernels and ELF files do not occur: the
+/// host tool has unpacked them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelFormat {
+    /// An arm64 Linux `Image`.
+    Image,
+    /// Machine code that is entered at its first byte, anywhere on a page boundary.
+    Flat,
+    /// A memory image with fixed addresses, made from an ELF file.
+    Raw {
+        /// Where its first byte goes.
+        load: Ipa,
+        /// Where it is entered.
+        entry: Ipa,
+        /// Memory that it takes, `.bss` included, in bytes.
+        memory_size: u64,
+    },
+}
+
+/// Which CPUs run a VM's vCPUs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Pinning {
+    /// Any CPU runs any vCPU.
+    #[default]
+    Floating,
+    /// The CPU at a vCPU's index runs it, and no other does.
+    Fixed(Vec<CpuId>),
+}
+
+/// A device of a VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// The console.
+    Pl011,
+    /// The panic notifier.
+    Pvpanic,
+}
+
+impl Device {
+    /// All devices.
+    pub const ALL: [Self; 2] = [Self::Pl011, Self::Pvpanic];
+
+    /// Returns the name that stands in a description.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pl011 => "pl011",
+            Self::Pvpanic => "pvpanic",
+        }
+    }
+
+    /// Finds the device called `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|device| device.name() == name)
+    }
+}
+
+/// Returns the devices of a VM that does not name any: the console alone.
+#[must_use]
+pub fn default_devices() -> Vec<Device> {
+    Vec::from([Device::Pl011])
+}
+
+impl VmDescription {
+    /// Returns the VM's memory as the guest sees it.
+    ///
+    /// # Errors
+    /// [`RangeError`] if the description says 0 bytes or far too many; never after
+    /// [`crate::validate`].
+    pub fn ram(&self) -> Result<IpaRange, RangeError> {
+        IpaRange::new(map::RAM_BASE, self.memory)
+    }
+
+    /// Tells whether the VM has `device`.
+    #[must_use]
+    pub fn has(&self, device: Device) -> bool {
+        self.devices.contains(&device)
+    }
+}
