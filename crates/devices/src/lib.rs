@@ -1,3 +1,27 @@
 //! The device models.
+//!
+//! One folder a device: `registers` (typed offsets and bits), `model` (configuration, state and
+//! behaviour), `tests`. The back end is whatever implements [`device_model::Host`].
 
 #![no_std]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::cast_possible_truncation
+    )
+)]
+
+#[cfg(test)]
+extern crate std;
+
+mod device;
+pub mod pl011;
+pub mod pvpanic;
+#[cfg(test)]
+mod testing;
+
+pub use device::Device;
+pub use pl011::Pl011;
+pub use pvpanic::Pvpanic;

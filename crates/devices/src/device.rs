@@ -1,0 +1,34 @@
+//! All kinds of devices as one type.
+
+use crate::{Pl011, Pvpanic};
+use device_model::{Host, MmioDevice, Model};
+
+/// A device of any kind. A new kind is a variant here and one arm in [`Model::model`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// A serial port.
+    Pl011(Pl011),
+    /// Where a guest reports its panic.
+    Pvpanic(Pvpanic),
+}
+
+impl Model for Device {
+    fn model<H: Host>(&mut self) -> &mut dyn MmioDevice<H> {
+        match self {
+            Self::Pl011(device) => device,
+            Self::Pvpanic(device) => device,
+        }
+    }
+}
+
+impl From<Pl011> for Device {
+    fn from(device: Pl011) -> Self {
+        Self::Pl011(device)
+    }
+}
+
+impl From<Pvpanic> for Device {
+    fn from(device: Pvpanic) -> Self {
+        Self::Pvpanic(device)
+    }
+}
