@@ -131,11 +131,11 @@ impl Origin {
     fn key(&self, compiler: &Compiler) -> String {
         let commit = &compiler.commit;
         match self {
-            Origin::Package => format!("{commit}-package"),
+            Origin::Package => format!("{commit}-package-{RECIPE}"),
             Origin::Folder(path) => {
                 let hash = Sha256::digest(path.as_os_str().as_encoded_bytes());
                 let tag: String = hash.iter().take(4).map(|b| format!("{b:02x}")).collect();
-                format!("{commit}-folder-{tag}")
+                format!("{commit}-folder-{tag}-{RECIPE}")
             }
         }
     }
@@ -304,6 +304,9 @@ fn is_release(version: &str, release: &str) -> bool {
         .is_some_and(|rest| rest.starts_with(['+', '-', '~']))
 }
 
+/// Names how `build_sysroot` builds; a change of it makes a new sysroot.
+const RECIPE: &str = "bitcode";
+
 /// Builds core, alloc and compiler_builtins, and lays a sysroot out around them.
 fn build_sysroot(compiler: &Compiler, library: &Path, cache: &Path, dir: &Path) -> Result<()> {
     let build = cache
@@ -325,7 +328,8 @@ fn build_sysroot(compiler: &Compiler, library: &Path, cache: &Path, dir: &Path) 
         .env("RUSTC_BOOTSTRAP", "1")
         .env("__CARGO_TESTS_ONLY_SRC_ROOT", library)
         .env("CARGO_TARGET_DIR", build.join("target"))
-        .env_remove("RUSTFLAGS")
+        // Fat LTO of the images wants the library's bitcode, which cargo leaves out by default.
+        .env("RUSTFLAGS", "-Cembed-bitcode=yes")
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
     let result = process::run(&mut command)
         .and_then(|()| lay_out_sysroot(compiler, &build, dir))
