@@ -1,5 +1,6 @@
 //! The command line: what can be asked of `cargo xtask`, and with which words.
 
+use crate::guests::initramfs::ExtraFile;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 
@@ -23,6 +24,8 @@ pub(crate) enum Command {
     Setup(SetupOptions),
     /// Builds a bare-metal image: an ELF with symbols and the raw binary that the emulator boots.
     BuildImage(BuildImageOptions),
+    /// Fetches the guests' kernel and programs and builds their root file system.
+    Guests(GuestsOptions),
     /// Runs cargo for the bare-metal target, with its sysroot: `cargo xtask bare build -p bulkhead-arch`.
     Bare(BareOptions),
 }
@@ -44,6 +47,23 @@ pub(crate) struct BuildImageOptions {
     /// The binary of that package; its only one by default.
     #[arg(long)]
     pub(crate) bin: Option<String>,
+}
+
+/// Options of `cargo xtask guests`.
+#[derive(Args, Debug)]
+pub(crate) struct GuestsOptions {
+    /// The Debian suite to take kernel and programs from.
+    #[arg(long, default_value = crate::guests::DEFAULT_SUITE)]
+    pub(crate) suite: String,
+    /// Fetch the archive's newest versions even if the cache has some.
+    #[arg(long)]
+    pub(crate) refresh: bool,
+    /// One more kernel module that the root file system loads; may be given again.
+    #[arg(long = "module", value_name = "NAME")]
+    pub(crate) modules: Vec<String>,
+    /// One more executable file in the root file system; may be given again.
+    #[arg(long = "extra", value_name = "FILE:/PATH/IN/GUEST")]
+    pub(crate) extra: Vec<ExtraFile>,
 }
 
 /// Options of `cargo xtask bare`.

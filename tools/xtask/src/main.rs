@@ -2,6 +2,7 @@
 
 mod cli;
 mod elf;
+mod guests;
 mod images;
 mod paths;
 mod process;
@@ -26,6 +27,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Setup(options) => setup::command(&options)?,
         Command::BuildImage(options) => images::command(&options)?,
+        Command::Guests(options) => guests::command(&options)?,
         Command::Bare(options) => return images::bare(&options),
     }
     Ok(ExitCode::SUCCESS)

@@ -42,6 +42,7 @@ pub(crate) struct Offer {
 pub(crate) struct PrivateLists {
     dir: PathBuf,
     architectures: String,
+    preferred: Option<String>,
     _lock: CacheLock,
 }
 
@@ -118,6 +119,7 @@ impl PrivateLists {
             _lock: lock::acquire(&dir, "lists")?,
             dir,
             architectures: architectures.to_owned(),
+            preferred: None,
         };
         for part in ["lists/partial", "cache/archives/partial"] {
             std::fs::create_dir_all(lists.dir.join(part))
@@ -135,6 +137,12 @@ impl PrivateLists {
         process::capture(lists.apt("apt-get").args(["--quiet", "update"]))?;
         std::fs::write(&stamp, "").with_context(|| format!("cannot write {}", stamp.display()))?;
         Ok(lists)
+    }
+
+    /// Prefers the packages of one of the suites, which matters for backports.
+    pub(crate) fn prefer(mut self, suite: &str) -> Self {
+        self.preferred = Some(suite.to_owned());
+        self
     }
 
     /// Returns every version of a package that the lists offer, newest first.
@@ -192,6 +200,9 @@ impl PrivateLists {
         if nix::unistd::geteuid().is_root() {
             // apt's own user can't reach a cache below root's home; signatures are checked anyway.
             options.push("-oAPT::Sandbox::User=root".to_owned());
+        }
+        if let Some(suite) = &self.preferred {
+            options.push(format!("-oAPT::Default-Release={suite}"));
         }
         if !self.architectures.is_empty() {
             options.push(format!("-oAPT::Architectures={}", self.architectures));

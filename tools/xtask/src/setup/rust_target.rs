@@ -243,10 +243,7 @@ fn add_by_rustup(compiler: &Compiler) -> Result<()> {
 /// Fetches Debian's `rust-src` in exactly the compiler's version and returns its `library/`.
 fn library_of_package(compiler: &Compiler, cache: &Path) -> Result<PathBuf> {
     let dir = cache.join("rust-src").join(&compiler.release);
-    let library = dir
-        .join("usr/src")
-        .join(format!("rustc-{}", compiler.release))
-        .join("library");
+    let library = dir.join("library");
     if library.join("core/src/lib.rs").is_file() {
         return Ok(library);
     }
@@ -279,14 +276,7 @@ fn library_of_package(compiler: &Compiler, cache: &Path) -> Result<PathBuf> {
         eprintln!("fetching rust-src {} of {suite}", offer.version);
         std::fs::create_dir_all(&dir)?;
         let package = lists.download(&format!("rust-src={}", offer.version), &dir)?;
-        apt::unpack(&package, &dir)?;
-        std::fs::remove_file(&package)?;
-        ensure!(
-            library.join("core/src/lib.rs").is_file(),
-            "the package rust-src {} holds no {}",
-            offer.version,
-            library.display()
-        );
+        keep_library(&package, compiler, &dir)?;
         return Ok(library);
     }
     bail!(
@@ -294,6 +284,29 @@ fn library_of_package(compiler: &Compiler, cache: &Path) -> Result<PathBuf> {
         tried.join(", "),
         compiler.release
     )
+}
+
+/// Unpacks the package and keeps its `library/`; the compiler's own sources are ten times as large.
+fn keep_library(package: &Path, compiler: &Compiler, dir: &Path) -> Result<()> {
+    let staged = dir.join(format!("unpack-{}", std::process::id()));
+    apt::unpack(package, &staged)?;
+    let unpacked = staged
+        .join("usr/src")
+        .join(format!("rustc-{}", compiler.release))
+        .join("library");
+    ensure!(
+        unpacked.join("core/src/lib.rs").is_file(),
+        "the package {} holds no library/core",
+        package.display()
+    );
+    let kept = dir.join("library");
+    if kept.exists() {
+        std::fs::remove_dir_all(&kept)?;
+    }
+    std::fs::rename(&unpacked, &kept)?;
+    std::fs::remove_dir_all(&staged)?;
+    std::fs::remove_file(package)?;
+    Ok(())
 }
 
 /// Tells whether a Debian version is a packaging of exactly this upstream release.
