@@ -1,0 +1,126 @@
+//! What each CPU has of its own, and the token that stands for it.
+
+use crate::sysreg;
+use core::marker::PhantomData;
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use machine::{Conduit, Frame};
+
+/// The most CPUs that the tables of this crate have room for.
+pub const MAX_CPUS: usize = 64;
+
+/// One CPU's data, at TPIDR_EL2. The assembly knows the first two fields' offsets.
+#[repr(C)]
+pub(crate) struct PerCpu {
+    /// Offset 0: where the main stack begins.
+    pub(crate) stack_top: AtomicU64,
+    /// Offset 8: where a fatal exception's stack begins.
+    pub(crate) emergency_top: AtomicU64,
+    /// The CPU's place in the device tree's list.
+    pub(crate) index: AtomicUsize,
+    /// The role's data of this CPU, once it has started.
+    pub(crate) role: AtomicPtr<()>,
+    /// Where the window's descriptors lie, a level 2 table entry for each window.
+    pub(crate) window_entries: AtomicU64,
+    /// Where the window's level 3 tables lie.
+    pub(crate) window_pages: [AtomicU64; 2],
+}
+
+impl PerCpu {
+    pub(crate) const fn new() -> Self {
+        Self {
+            stack_top: AtomicU64::new(0),
+            emergency_top: AtomicU64::new(0),
+            index: AtomicUsize::new(0),
+            role: AtomicPtr::new(core::ptr::null_mut()),
+            window_entries: AtomicU64::new(0),
+            window_pages: [const { AtomicU64::new(0) }; 2],
+        }
+    }
+}
+
+const _: () = assert!(core::mem::offset_of!(PerCpu, stack_top) == 0);
+const _: () = assert!(core::mem::offset_of!(PerCpu, emergency_top) == 8);
+
+/// The data of all CPUs.
+pub(crate) static CPUS: [PerCpu; MAX_CPUS] = [const { PerCpu::new() }; MAX_CPUS];
+
+/// The hardware of the CPU that runs the code: the one value that implements the traits of
+/// `machine`. It cannot leave its CPU, and there is one at a time.
+pub struct ThisCpu {
+    _stays_here: PhantomData<*mut ()>,
+}
+
+impl ThisCpu {
+    /// Makes the token.
+    ///
+    /// # Safety
+    /// The CPU's interface (MMU, GIC, per-CPU data) is set up, and no other token of this CPU is
+    /// alive.
+    pub(crate) unsafe fn new() -> Self {
+        Self {
+            _stays_here: PhantomData,
+        }
+    }
+}
+
+/// Returns the data of the CPU that runs the call.
+#[inline]
+pub(crate) fn this() -> &'static PerCpu {
+    let pointer = sysreg::read!("tpidr_el2") as *const PerCpu;
+    // SAFETY: TPIDR_EL2 is set before any Rust code runs, to an element of `CPUS` or to the boot
+    // CPU's static, and both live forever; all fields are atomics.
+    unsafe { &*pointer }
+}
+
+/// Gives a vector's handler its role and hardware.
+///
+/// # Safety
+/// Called once per exception, by the functions that [`image!`](crate::image) defines, with `R` the
+/// type that [`ThisCpu::start_role`] was given; so neither is borrowed twice.
+#[inline]
+pub unsafe fn enter<R>() -> (&'static mut R, ThisCpu) {
+    let role = this().role.load(Ordering::Relaxed).cast::<R>();
+    // SAFETY: `start_role` or `start_cpu` stored a leaked `R` for this CPU alone, and by this
+    // function's contract there is no other reference while the exception is handled.
+    let role = unsafe { &mut *role };
+    // SAFETY: the contract says that no other token is alive.
+    let hardware = unsafe { ThisCpu::new() };
+    (role, hardware)
+}
+
+/// Sets up a secondary CPU and gives its first function role and hardware.
+///
+/// # Safety
+/// Called once, by the function that [`image!`](crate::image) defines for the CPU's start.
+pub unsafe fn enter_secondary<R>() -> (&'static mut R, ThisCpu) {
+    crate::setup::cpu_interface();
+    // SAFETY: the CPU has just started, so this is the first and only entry.
+    unsafe { enter() }
+}
+
+/// Decodes which instruction made an SMCCC call, from ESR_EL2.
+#[inline]
+#[must_use]
+pub fn conduit(esr: u64) -> Conduit {
+    let immediate = (esr & 0xffff) as u16;
+    if esr >> 26 == 0x16 {
+        Conduit::Hvc { immediate }
+    } else {
+        Conduit::Smc { immediate }
+    }
+}
+
+/// Enters the guest whose registers are in `frame`, and gives up the stack.
+pub fn enter_guest(frame: &Frame) -> ! {
+    let top = this().stack_top.load(Ordering::Relaxed) as *mut Frame;
+    // SAFETY: the stack is mapped and larger than two frames by far; one frame below its top is in
+    // it.
+    let target = unsafe { top.sub(1) };
+    let copy = *frame;
+    // SAFETY: `target` is the place where every exit's frame lies. The outermost function never
+    // returns, so what stood there is not used again; `copy` was taken before, and lies deeper in
+    // the stack than one frame, since `run` reserves the top (see `setup.rs`).
+    unsafe { target.write(copy) };
+    // SAFETY: the frame lies at the top of this CPU's stack.
+    unsafe { crate::vectors::bk_enter_guest(target) }
+}

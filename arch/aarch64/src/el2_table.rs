@@ -1,0 +1,204 @@
+//! EL2's own stage 1 tables: one range of 48-bit addresses, 4 KiB granule, W^X.
+//!
+//! Mappings are only ever added, but for the windows into guest memory (`window.rs`), so no entry
+//! that is in use ever changes and no break-before-make is owed.
+
+use crate::boot::{self, MAIR_DEVICE, MAIR_NORMAL};
+use crate::layout;
+use crate::sysreg::dsb;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+/// Descriptors in a table.
+const ENTRIES: u64 = 512;
+/// The bits of a descriptor that hold an address.
+const ADDRESS: u64 = 0x0000_ffff_ffff_f000;
+/// A valid descriptor for a table, or for a page at level 3.
+const TABLE_OR_PAGE: u64 = 3;
+/// A valid descriptor for a block at level 1 or 2.
+const BLOCK: u64 = 1;
+/// Access flag, inner shareable, AP\[1\] (RES1).
+const COMMON: u64 = 1 << 10 | 3 << 8 | 1 << 6;
+const READ_ONLY: u64 = 1 << 7;
+const EXECUTE_NEVER: u64 = 1 << 54;
+
+/// Physical address of the tables that all CPUs run on, once they are complete.
+pub(crate) static FINAL_ROOT: AtomicU64 = AtomicU64::new(0);
+/// Physical address of the image.
+static IMAGE_PA: AtomicU64 = AtomicU64::new(0);
+
+/// Tables for the mappings that precede the heap's.
+#[repr(C, align(4096))]
+struct EarlyTables([[AtomicU64; ENTRIES as usize]; EARLY]);
+const EARLY: usize = 24;
+static EARLY_TABLES: EarlyTables =
+    EarlyTables([const { [const { AtomicU64::new(0) }; ENTRIES as usize] }; EARLY]);
+static EARLY_USED: AtomicUsize = AtomicUsize::new(0);
+
+/// What a mapping may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Instructions: readable and executable.
+    Code,
+    /// Constants, the device tree, the archive.
+    ReadOnly,
+    /// Variables, stacks, heap.
+    Data,
+    /// Device registers.
+    Device,
+}
+
+impl Use {
+    pub(crate) const fn attributes(self) -> u64 {
+        let normal = COMMON | MAIR_NORMAL << 2;
+        match self {
+            Self::Code => normal | READ_ONLY,
+            Self::ReadOnly => normal | READ_ONLY | EXECUTE_NEVER,
+            Self::Data => normal | EXECUTE_NEVER,
+            Self::Device => COMMON | MAIR_DEVICE << 2 | EXECUTE_NEVER,
+        }
+    }
+}
+
+/// Builds the tables that map the image with the rights each part needs, and changes to them.
+pub(crate) fn start(image_pa: u64) {
+    IMAGE_PA.store(image_pa, Ordering::Relaxed);
+    let root = new_table();
+    FINAL_ROOT.store(table_pa(root), Ordering::Release);
+    let bounds = boot::image_bounds();
+    let parts = [
+        (bounds.start, bounds.text_start, Use::ReadOnly),
+        (bounds.text_start, bounds.text_end, Use::Code),
+        (bounds.text_end, bounds.rodata_end, Use::ReadOnly),
+        (bounds.rodata_end, bounds.end, Use::Data),
+    ];
+    for (from, to, usage) in parts {
+        // The page below the boot stack stays unmapped: it guards the stack.
+        let guard = boot_stack_guard();
+        if (from..to).contains(&guard) {
+            map(from, image_to_pa(from), guard - from, usage);
+            map(
+                guard + 0x1000,
+                image_to_pa(guard + 0x1000),
+                to - guard - 0x1000,
+                usage,
+            );
+        } else {
+            map(from, image_to_pa(from), to - from, usage);
+        }
+    }
+    dsb();
+    // SAFETY: the new tables map the image, where this code, its stack and its data lie, at the
+    // same addresses to the same memory with no fewer rights than each part's use needs.
+    unsafe { boot::bk_enter_final_tables(FINAL_ROOT.load(Ordering::Acquire)) };
+}
+
+unsafe extern "C" {
+    static __boot_stack_guard: u8;
+}
+
+fn boot_stack_guard() -> u64 {
+    (&raw const __boot_stack_guard).addr() as u64
+}
+
+/// Returns where an address of the image lies physically.
+pub(crate) fn image_to_pa(virtual_address: u64) -> u64 {
+    virtual_address - layout::IMAGE + IMAGE_PA.load(Ordering::Relaxed)
+}
+
+/// Maps `size` bytes at `virtual_address` to `physical`; all are multiples of 4 KiB, and nothing is
+/// mapped there yet. Uses 2 MiB blocks where both addresses allow it.
+pub(crate) fn map(virtual_address: u64, physical: u64, size: u64, usage: Use) {
+    let mut done = 0;
+    while done < size {
+        let (va, pa) = (virtual_address + done, physical + done);
+        let block = (va | pa) % layout::WINDOW_SIZE == 0 && size - done >= layout::WINDOW_SIZE;
+        let (level, kind, step) = if block {
+            (2, BLOCK, layout::WINDOW_SIZE)
+        } else {
+            (3, TABLE_OR_PAGE, 0x1000)
+        };
+        let entry = entry(va, level);
+        assert!(
+            entry.load(Ordering::Relaxed) == 0,
+            "{va:#x} is mapped twice at EL2"
+        );
+        entry.store(pa | usage.attributes() | kind, Ordering::Relaxed);
+        done += step;
+    }
+    dsb();
+    crate::sysreg::isb();
+}
+
+/// Tells whether anything is mapped at `virtual_address`.
+pub(crate) fn is_mapped(virtual_address: u64) -> bool {
+    let mut table = table_va(FINAL_ROOT.load(Ordering::Acquire));
+    for level in 0..4 {
+        let value = table[index(virtual_address, level)].load(Ordering::Relaxed);
+        if value & 1 == 0 {
+            return false;
+        }
+        if level == 3 || value & TABLE_OR_PAGE == BLOCK {
+            return true;
+        }
+        table = table_va(value & ADDRESS);
+    }
+    true
+}
+
+/// Returns the descriptor that maps `virtual_address` at `level`, making the tables above it.
+pub(crate) fn entry(virtual_address: u64, level: u32) -> &'static AtomicU64 {
+    let mut table = table_va(FINAL_ROOT.load(Ordering::Acquire));
+    for above in 0..level {
+        let entry = &table[index(virtual_address, above)];
+        let value = entry.load(Ordering::Relaxed);
+        table = if value == 0 {
+            let new = new_table();
+            dsb();
+            entry.store(table_pa(new) | TABLE_OR_PAGE, Ordering::Relaxed);
+            new
+        } else {
+            assert!(
+                value & TABLE_OR_PAGE == TABLE_OR_PAGE,
+                "{virtual_address:#x} lies in a block"
+            );
+            table_va(value & ADDRESS)
+        };
+    }
+    &table[index(virtual_address, level)]
+}
+
+fn index(virtual_address: u64, level: u32) -> usize {
+    (virtual_address >> (39 - 9 * level) & (ENTRIES - 1)) as usize
+}
+
+type Table = [AtomicU64; ENTRIES as usize];
+
+fn new_table() -> &'static Table {
+    let early = EARLY_USED.fetch_add(1, Ordering::Relaxed);
+    match EARLY_TABLES.0.get(early) {
+        Some(table) => table,
+        None => crate::memory::leak_zeroed_page(),
+    }
+}
+
+fn table_pa(table: &'static Table) -> u64 {
+    let address = table.as_ptr().addr() as u64;
+    if address >= layout::OWNED {
+        address - layout::OWNED
+    } else {
+        image_to_pa(address)
+    }
+}
+
+fn table_va(physical: u64) -> &'static Table {
+    let early = image_to_pa((&raw const EARLY_TABLES).addr() as u64);
+    let size = size_of::<EarlyTables>() as u64;
+    let address = if (early..early + size).contains(&physical) {
+        physical - IMAGE_PA.load(Ordering::Relaxed) + layout::IMAGE
+    } else {
+        physical + layout::OWNED
+    };
+    // SAFETY: `physical` comes from a descriptor that `entry` or `start` made from a table of
+    // `new_table`, which lives forever, and was mapped there when it was made; entries are atomics.
+    unsafe { &*(address as *const Table) }
+}

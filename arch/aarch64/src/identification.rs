@@ -1,0 +1,57 @@
+//! The identification registers of the CPU that runs the call.
+
+/// Reads ID register `3, 0, c0, cM, op2`, where `crm` is 1 to 7 and `op2` 0 to 7 (Arm ARM, table
+/// D22-1); 0 for any other. All of this space is readable at EL2 on every Armv8 CPU; what is not
+/// allocated reads 0.
+#[must_use]
+pub fn id_register(crm: u8, op2: u8) -> u64 {
+    macro_rules! row {
+        ($crm:literal) => {
+            match op2 {
+                0 => crate::sysreg::read!(concat!("S3_0_C0_C", $crm, "_0")),
+                1 => crate::sysreg::read!(concat!("S3_0_C0_C", $crm, "_1")),
+                2 => crate::sysreg::read!(concat!("S3_0_C0_C", $crm, "_2")),
+                3 => crate::sysreg::read!(concat!("S3_0_C0_C", $crm, "_3")),
+                4 => crate::sysreg::read!(concat!("S3_0_C0_C", $crm, "_4")),
+                5 => crate::sysreg::read!(concat!("S3_0_C0_C", $crm, "_5")),
+                6 => crate::sysreg::read!(concat!("S3_0_C0_C", $crm, "_6")),
+                7 => crate::sysreg::read!(concat!("S3_0_C0_C", $crm, "_7")),
+                _ => 0,
+            }
+        };
+    }
+    match crm {
+        1 => row!("1"),
+        2 => row!("2"),
+        3 => row!("3"),
+        4 => row!("4"),
+        5 => row!("5"),
+        6 => row!("6"),
+        7 => row!("7"),
+        _ => 0,
+    }
+}
+
+/// Reads MIDR_EL1.
+#[must_use]
+pub fn main_id() -> u64 {
+    crate::sysreg::read!("midr_el1")
+}
+
+/// Reads 64 random bits (RNDR, FEAT_RNG); `None` if the source has none now. Call it only where
+/// ID_AA64ISAR0_EL1.RNDR is not 0.
+#[must_use]
+pub fn random() -> Option<u64> {
+    let (value, failed): (u64, u64);
+    // SAFETY: by its contract the register exists; reading it changes the flags alone.
+    unsafe {
+        core::arch::asm!(
+            "mrs {value}, S3_3_C2_C4_0",
+            "cset {failed}, eq",
+            value = out(reg) value,
+            failed = out(reg) failed,
+            options(nomem, nostack)
+        );
+    }
+    if failed == 0 { Some(value) } else { None }
+}

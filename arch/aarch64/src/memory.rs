@@ -1,0 +1,396 @@
+//! The heap, table memory and the windows into guest memory.
+
+use crate::cpu::{ThisCpu, this};
+use crate::el2_table::{self, Use};
+use crate::layout;
+use crate::sysreg::{self, dsb, isb};
+use addr::{Address, BLOCK_2M, PAGE_SIZE, Pa, PaRange, Range, align_down};
+use buddy_system_allocator::Heap;
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use lock::Lock;
+use machine::{GuestMemory, GuestMemoryError, TableMemory};
+
+/// Largest power of two of bytes that the heap can hand out at once, plus one.
+const ORDERS: usize = 33;
+
+struct LockedHeap(Lock<Heap<ORDERS>>);
+
+#[global_allocator]
+static HEAP: LockedHeap = LockedHeap(Lock::new(Heap::new()));
+
+// SAFETY: the buddy allocator returns blocks of at least the layout's size, aligned to their own
+// power-of-two size, from memory that was given to it once (`add_to_heap`), and the lock makes each
+// call exclusive.
+unsafe impl GlobalAlloc for LockedHeap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        self.0
+            .lock()
+            .alloc(layout)
+            .map_or(core::ptr::null_mut(), NonNull::as_ptr)
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        if let Some(pointer) = NonNull::new(pointer) {
+            // SAFETY: the caller passes what `alloc` returned for the same layout.
+            unsafe { self.0.lock().dealloc(pointer, layout) };
+        }
+    }
+}
+
+/// Heap for what precedes the choice of the hypervisor's memory: the device tree's facts.
+const EARLY_HEAP_SIZE: usize = 0x2_0000;
+#[repr(C, align(4096))]
+struct EarlyHeap([AtomicU64; EARLY_HEAP_SIZE / 8]);
+static EARLY_HEAP: EarlyHeap = EarlyHeap([const { AtomicU64::new(0) }; EARLY_HEAP_SIZE / 8]);
+
+/// Gives the early heap to the allocator.
+pub(crate) fn start_early_heap() {
+    let start = (&raw const EARLY_HEAP).addr();
+    // SAFETY: the array is used for nothing else, lives forever, and is interior-mutable memory in
+    // .bss, mapped writable.
+    unsafe { HEAP.0.lock().add_to_heap(start, start + EARLY_HEAP_SIZE) };
+}
+
+/// Maps RAM that belongs to the hypervisor and gives it to the heap.
+pub(crate) fn add_owned(range: PaRange) {
+    let start = layout::OWNED + range.start().get();
+    el2_table::map(start, range.start().get(), range.size(), Use::Data);
+    // SAFETY: the caller took the range out of the machine's free RAM for this purpose alone, and
+    // it was mapped writable just now.
+    unsafe {
+        HEAP.0
+            .lock()
+            .add_to_heap(start as usize, (start + range.size()) as usize)
+    };
+}
+
+/// Returns how much of the heap is in use, in bytes.
+#[must_use]
+pub fn heap_in_use() -> usize {
+    HEAP.0.lock().stats_alloc_actual()
+}
+
+/// Allocates a page of zeros that is never given back.
+pub(crate) fn leak_zeroed_page<T>() -> &'static T {
+    assert!(size_of::<T>() == PAGE_SIZE as usize);
+    let address = allocate_zeroed(page_layout(0)).expect("no memory left for EL2's tables");
+    // SAFETY: fresh, zeroed, page-sized and page-aligned memory that nobody else has; `T` is an
+    // array of atomic integers, for which zeros are a value.
+    unsafe { address.cast::<T>().as_ref() }
+}
+
+fn page_layout(order: u32) -> Layout {
+    let size = (PAGE_SIZE as usize) << order;
+    Layout::from_size_align(size, size).expect("a power of two of pages")
+}
+
+fn allocate_zeroed(layout: Layout) -> Option<NonNull<u8>> {
+    // SAFETY: the layout's size is not 0.
+    NonNull::new(unsafe { HEAP.alloc_zeroed(layout) })
+}
+
+/// Tables that are handed out now, for the leak tests.
+static TABLES: AtomicUsize = AtomicUsize::new(0);
+
+/// Returns how many translation-table pages are handed out.
+#[must_use]
+pub fn tables_in_use() -> usize {
+    TABLES.load(Ordering::Relaxed)
+}
+
+fn descriptor(table: Pa, index: usize) -> &'static AtomicU64 {
+    assert!(index < 16 * 512, "descriptor {index} of a stage 2 table");
+    let address = layout::OWNED + table.get() + index as u64 * 8;
+    // SAFETY: `table` is what `allocate` returned, so the descriptor lies in mapped heap memory that
+    // only `TableMemory` uses; it is only reached as an atomic.
+    unsafe { &*(address as *const AtomicU64) }
+}
+
+impl TableMemory for ThisCpu {
+    fn read(&self, table: Pa, index: usize) -> u64 {
+        descriptor(table, index).load(Ordering::Relaxed)
+    }
+
+    fn write(&mut self, table: Pa, index: usize, value: u64) {
+        descriptor(table, index).store(value, Ordering::Relaxed);
+        // SAFETY: a barrier: the walker sees this store and all earlier ones.
+        unsafe { core::arch::asm!("dsb ishst", "isb", options(nostack, preserves_flags)) };
+    }
+
+    fn allocate(&mut self, order: u32) -> Option<Pa> {
+        let pointer = allocate_zeroed(page_layout(order))?;
+        let address = pointer.addr().get() as u64;
+        assert!(
+            address >= layout::OWNED,
+            "tables come from the hypervisor's own memory"
+        );
+        TABLES.fetch_add(1 << order, Ordering::Relaxed);
+        Some(Pa::new(address - layout::OWNED))
+    }
+
+    fn free(&mut self, table: Pa, order: u32) {
+        TABLES.fetch_sub(1 << order, Ordering::Relaxed);
+        let pointer = (layout::OWNED + table.get()) as *mut u8;
+        // SAFETY: by the trait's contract `allocate` returned this table for the same order.
+        unsafe { HEAP.dealloc(pointer, page_layout(order)) };
+    }
+}
+
+/// The windows of a CPU.
+#[derive(Clone, Copy)]
+enum Window {
+    Source = 0,
+    Target = 1,
+}
+
+/// Makes the tables of a CPU's windows.
+pub(crate) fn prepare_windows(cpu: usize, data: &crate::cpu::PerCpu) {
+    let base = layout::WINDOWS + cpu as u64 * layout::WINDOWS_PER_CPU * layout::WINDOW_SIZE;
+    for (window, pages) in (0..).zip(&data.window_pages) {
+        let first = el2_table::entry(base + window * layout::WINDOW_SIZE, 3);
+        pages.store(core::ptr::from_ref(first).addr() as u64, Ordering::Relaxed);
+    }
+    data.window_entries.store(base, Ordering::Relaxed);
+}
+
+/// RAM of the machine that a window may show: up to eight banks.
+static BANKS: [(AtomicU64, AtomicU64); 8] = [const { (AtomicU64::new(0), AtomicU64::new(0)) }; 8];
+
+/// Sets which physical ranges are RAM. Banks beyond the eighth are not used.
+pub(crate) fn set_banks(banks: &[PaRange]) {
+    for ((start, end), bank) in BANKS.iter().zip(banks) {
+        start.store(bank.start().get(), Ordering::Relaxed);
+        end.store(bank.end().get(), Ordering::Relaxed);
+    }
+}
+
+fn check_ram(address: Pa, size: u64) -> Result<(), GuestMemoryError> {
+    let error = GuestMemoryError { address, size };
+    let end = address.checked_add(size).ok_or(error)?;
+    let is_ram = BANKS.iter().any(|(from, to)| {
+        from.load(Ordering::Relaxed) <= address.get() && end.get() <= to.load(Ordering::Relaxed)
+    });
+    if is_ram { Ok(()) } else { Err(error) }
+}
+
+/// Shows up to 512 pages of guest memory, from the one that holds `address` to the end of its
+/// 2 MiB block at most, and calls `use_it` with the address's place and the bytes shown from it on.
+fn with_window<R>(window: Window, address: Pa, size: u64, use_it: impl FnOnce(u64, u64) -> R) -> R {
+    let data = this();
+    let table = data.window_pages[window as usize].load(Ordering::Relaxed);
+    let base = data.window_entries.load(Ordering::Relaxed) + window as u64 * layout::WINDOW_SIZE;
+    let block_end = align_down(address.get(), BLOCK_2M) + BLOCK_2M;
+    let shown = size
+        .min(block_end - address.get())
+        .min(MAX_SHOWN - address.page_offset());
+    let pages = (address.page_offset() + shown).div_ceil(PAGE_SIZE);
+    let attributes = Use::Data.attributes() | 3;
+    for page in 0..pages {
+        // SAFETY: `table` is this CPU's level 3 table of 512 entries (`prepare_windows`), and
+        // `pages` is at most `MAX_SHOWN / PAGE_SIZE`, far fewer.
+        let entry = unsafe { &*((table + page * 8) as *const AtomicU64) };
+        entry.store(
+            (address.page().get() + page * PAGE_SIZE) | attributes,
+            Ordering::Relaxed,
+        );
+    }
+    // SAFETY: barriers: the walker sees the entries before the first access.
+    unsafe { core::arch::asm!("dsb ishst", "isb", options(nostack, preserves_flags)) };
+    let result = use_it(base + address.page_offset(), shown);
+    for page in 0..pages {
+        // SAFETY: as above.
+        let entry = unsafe { &*((table + page * 8) as *const AtomicU64) };
+        entry.store(0, Ordering::Relaxed);
+    }
+    // SAFETY: barriers and TLB maintenance of this CPU's own window addresses, which no reference
+    // points into.
+    unsafe { core::arch::asm!("dsb ishst", options(nostack, preserves_flags)) };
+    for page in 0..pages {
+        // SAFETY: as above; the operand is a virtual page number.
+        unsafe {
+            core::arch::asm!(
+                "tlbi vae2, {}",
+                in(reg) (base >> 12) + page,
+                options(nostack, preserves_flags)
+            );
+        }
+    }
+    dsb();
+    isb();
+    result
+}
+
+/// How much one use of a window shows at the most: 16 pages.
+const MAX_SHOWN: u64 = 16 * PAGE_SIZE;
+
+/// Copies bytes between places that guests may write at the same time, so not as Rust values.
+///
+/// # Safety
+/// Both places are mapped, the target writable, for `size` bytes, and don't overlap.
+unsafe fn copy_bytes(target: u64, source: u64, size: u64) {
+    // SAFETY: by the contract; the loop touches exactly `size` bytes of each.
+    unsafe {
+        core::arch::asm!(
+            "2:  subs   {size}, {size}, #16",
+            "    b.lo   3f",
+            "    ldp    {a}, {b}, [{source}], #16",
+            "    stp    {a}, {b}, [{target}], #16",
+            "    b      2b",
+            "3:  adds   {size}, {size}, #16",
+            "    b.eq   5f",
+            "4:  ldrb   {a:w}, [{source}], #1",
+            "    strb   {a:w}, [{target}], #1",
+            "    subs   {size}, {size}, #1",
+            "    b.ne   4b",
+            "5:",
+            size = inout(reg) size => _,
+            source = inout(reg) source => _,
+            target = inout(reg) target => _,
+            a = out(reg) _,
+            b = out(reg) _,
+            options(nostack)
+        );
+    }
+}
+
+impl GuestMemory for ThisCpu {
+    fn read(&self, address: Pa, buffer: &mut [u8]) -> Result<(), GuestMemoryError> {
+        check_ram(address, buffer.len() as u64)?;
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            let from = Pa::new(address.get() + done as u64);
+            done += with_window(Window::Source, from, rest.len() as u64, |source, shown| {
+                // SAFETY: the window shows `shown` bytes of RAM, at most the rest of the buffer.
+                unsafe { copy_bytes(rest.as_mut_ptr().addr() as u64, source, shown) };
+                shown as usize
+            });
+        }
+        Ok(())
+    }
+
+    fn write(&self, address: Pa, bytes: &[u8]) -> Result<(), GuestMemoryError> {
+        check_ram(address, bytes.len() as u64)?;
+        let mut done = 0;
+        while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+            let to = Pa::new(address.get() + done as u64);
+            done += with_window(Window::Target, to, rest.len() as u64, |target, shown| {
+                // SAFETY: the window shows `shown` bytes of RAM, at most the rest of the buffer.
+                unsafe { copy_bytes(target, rest.as_ptr().addr() as u64, shown) };
+                shown as usize
+            });
+        }
+        Ok(())
+    }
+
+    fn copy(&self, target: Pa, source: Pa, size: u64) -> Result<(), GuestMemoryError> {
+        check_ram(target, size)?;
+        check_ram(source, size)?;
+        let mut done = 0;
+        while done < size {
+            let (to, from) = (Pa::new(target.get() + done), Pa::new(source.get() + done));
+            done += with_window(Window::Source, from, size - done, |source, readable| {
+                with_window(Window::Target, to, readable, |target, shown| {
+                    // SAFETY: both windows show at least `shown` bytes of RAM.
+                    unsafe { copy_bytes(target, source, shown) };
+                    shown
+                })
+            });
+        }
+        Ok(())
+    }
+
+    fn zero(&self, range: Range<Pa>) -> Result<(), GuestMemoryError> {
+        check_ram(range.start(), range.size())?;
+        let mut done = 0;
+        while done < range.size() {
+            let at = Pa::new(range.start().get() + done);
+            done += with_window(Window::Target, at, range.size() - done, |target, shown| {
+                zero_bytes(target, shown);
+                shown
+            });
+        }
+        Ok(())
+    }
+
+    fn publish(&self, range: Range<Pa>) {
+        if check_ram(range.start(), range.size()).is_err() {
+            return;
+        }
+        let size = cache_line();
+        let mut done = 0;
+        while done < range.size() {
+            let at = Pa::new(range.start().get() + done);
+            done += with_window(Window::Target, at, range.size() - done, |target, shown| {
+                let mut line = align_down(target, size);
+                while line < target + shown {
+                    // SAFETY: cache maintenance by address, on lines of mapped memory; it changes
+                    // no value.
+                    unsafe {
+                        core::arch::asm!("dc cvac, {}", in(reg) line, options(nostack, preserves_flags));
+                    }
+                    line += size;
+                }
+                shown
+            });
+        }
+        dsb();
+        // SAFETY: invalidates all instruction caches: the guest runs at other virtual addresses, so
+        // invalidation by address would not do (Arm ARM, VIPT caches).
+        unsafe {
+            core::arch::asm!(
+                "ic ialluis",
+                "dsb ish",
+                "isb",
+                options(nostack, preserves_flags)
+            )
+        };
+    }
+}
+
+/// Returns the size of the smallest data cache line, in bytes (CTR_EL0.DminLine).
+fn cache_line() -> u64 {
+    4 << (sysreg::read!("ctr_el0") >> 16 & 0xf)
+}
+
+/// Writes zeros, whole cache blocks at once (DC ZVA) where the CPU allows it.
+fn zero_bytes(target: u64, size: u64) {
+    let dczid = sysreg::read!("dczid_el0");
+    let block = if dczid & 1 << 4 == 0 {
+        4 << (dczid & 0xf)
+    } else {
+        u64::MAX
+    };
+    let mut at = target;
+    let end = target + size;
+    while at < end {
+        let address = at as *mut u64;
+        let left = end - at;
+        if left >= block && at % block == 0 {
+            // SAFETY: the window shows the whole block, writable, as Normal memory.
+            unsafe {
+                core::arch::asm!("dc zva, {}", in(reg) at, options(nostack, preserves_flags))
+            };
+            at += block;
+        } else if at % 8 == 0 && left >= 8 {
+            // SAFETY: the window shows these bytes, writable; volatile, since guests share them.
+            unsafe { address.write_volatile(0) };
+            at += 8;
+        } else {
+            // SAFETY: as above.
+            unsafe { address.cast::<u8>().write_volatile(0) };
+            at += 1;
+        }
+    }
+}
+
+/// A root table without a valid descriptor, aligned for any size of a concatenated root.
+#[repr(C, align(65536))]
+struct EmptyRoot([AtomicU64; 16 * 512]);
+static EMPTY_ROOT: EmptyRoot = EmptyRoot([const { AtomicU64::new(0) }; 16 * 512]);
+
+/// Returns the physical address of stage 2 tables that map nothing.
+pub(crate) fn empty_root() -> u64 {
+    el2_table::image_to_pa((&raw const EMPTY_ROOT).addr() as u64)
+}

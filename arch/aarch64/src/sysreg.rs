@@ -1,0 +1,52 @@
+//! Reads and writes of system registers, each one instruction.
+
+/// Reads a system register by the name or the `Sx_x_Cx_Cx_x` form that the assembler knows.
+macro_rules! read {
+    ($name:expr) => {{
+        let value: u64;
+        // SAFETY: reading this register has no side effect on memory, and it exists at EL2 on every
+        // CPU that reaches this line.
+        unsafe {
+            core::arch::asm!(
+                concat!("mrs {}, ", $name),
+                out(reg) value,
+                options(nomem, nostack, preserves_flags)
+            );
+        }
+        value
+    }};
+}
+
+/// Writes a system register. The caller says why the new value is sound where that is not plain
+/// from the register's nature (a guest's register, a counter, an interrupt control).
+macro_rules! write {
+    ($name:expr, $value:expr) => {{
+        let value: u64 = $value;
+        // SAFETY: the register holds guest state or controls traps and interrupts; none of the
+        // registers written through this macro changes how EL2's own memory is mapped or where its
+        // exceptions go. Those are written in `boot.rs`, with reasons of their own.
+        unsafe {
+            core::arch::asm!(
+                concat!("msr ", $name, ", {}"),
+                in(reg) value,
+                options(nostack, preserves_flags)
+            );
+        }
+    }};
+}
+
+/// Synchronizes the context, so that earlier writes of system registers are in force.
+#[inline]
+pub(crate) fn isb() {
+    // SAFETY: a barrier changes nothing but the order of effects.
+    unsafe { core::arch::asm!("isb", options(nostack, preserves_flags)) }
+}
+
+/// Waits until all earlier memory accesses and TLB maintenance are complete for all observers.
+#[inline]
+pub(crate) fn dsb() {
+    // SAFETY: a barrier changes nothing but the order of effects.
+    unsafe { core::arch::asm!("dsb ish", options(nostack, preserves_flags)) }
+}
+
+pub(crate) use {read, write};

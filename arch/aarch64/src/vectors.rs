@@ -1,0 +1,282 @@
+//! The exception vectors of EL2.
+//!
+//! While a guest runs, SP_EL2 is the top of the CPU's stack, so an exit's [`Frame`] always lies in
+//! the same place. HVC, SMC and IRQ save x0–x18, x29 and x30 only: the handler is `extern "C"`, so
+//! x19–x28 still hold the guest's values when it returns, and are saved only if it asks for
+//! [`machine::Next::Full`]. Everything else saves all registers, since any may be an operand.
+//!
+//! An exception of EL2 itself is fatal. It changes to the emergency stack before it touches memory,
+//! since the stack may be what is broken; x0 and x1 pass through TPIDR_EL0 and TPIDRRO_EL0, whose
+//! guest values nobody needs any more.
+//!
+//! Clobbers: none on the way back to a guest.
+
+use core::arch::global_asm;
+use core::mem::{offset_of, size_of};
+use machine::Frame;
+
+const _: () = assert!(size_of::<Frame>() == 272);
+const _: () = assert!(offset_of!(Frame, x) == 0);
+const _: () = assert!(offset_of!(Frame, pc) == 248);
+const _: () = assert!(offset_of!(Frame, pstate) == 256);
+
+global_asm!(
+    r#"
+    .macro bk_save_caller
+    stp     x4, x5, [sp, #32]
+    stp     x6, x7, [sp, #48]
+    stp     x8, x9, [sp, #64]
+    stp     x10, x11, [sp, #80]
+    stp     x12, x13, [sp, #96]
+    stp     x14, x15, [sp, #112]
+    stp     x16, x17, [sp, #128]
+    str     x18, [sp, #144]
+    stp     x29, x30, [sp, #232]
+    .endm
+
+    .macro bk_save_callee
+    stp     x19, x20, [sp, #152]
+    stp     x21, x22, [sp, #168]
+    stp     x23, x24, [sp, #184]
+    stp     x25, x26, [sp, #200]
+    stp     x27, x28, [sp, #216]
+    .endm
+
+    // After ERET nothing may run on speculatively.
+    .macro bk_return
+    eret
+    dsb     nsh
+    isb
+    .endm
+
+    .text
+    .balign 16
+bk_restore_caller:
+    ldp     x2, x3, [sp, #16]
+    ldp     x4, x5, [sp, #32]
+    ldp     x6, x7, [sp, #48]
+    ldp     x8, x9, [sp, #64]
+    ldp     x10, x11, [sp, #80]
+    ldp     x12, x13, [sp, #96]
+    ldp     x14, x15, [sp, #112]
+    ldp     x16, x17, [sp, #128]
+    ldr     x18, [sp, #144]
+    ldp     x29, x30, [sp, #232]
+    ldp     x0, x1, [sp], #272
+    bk_return
+
+    .balign 16
+bk_full:
+    bk_save_callee
+    mrs     x2, elr_el2
+    mrs     x3, spsr_el2
+    stp     x2, x3, [sp, #248]
+    mov     x0, sp
+    bl      bk_role_full
+bk_restore_all:
+    ldp     x2, x3, [sp, #248]
+    msr     elr_el2, x2
+    msr     spsr_el2, x3
+    ldp     x19, x20, [sp, #152]
+    ldp     x21, x22, [sp, #168]
+    ldp     x23, x24, [sp, #184]
+    ldp     x25, x26, [sp, #200]
+    ldp     x27, x28, [sp, #216]
+    b       bk_restore_caller
+
+    .balign 16
+bk_lower_synchronous:
+    stp     x2, x3, [sp, #16]
+    mrs     x1, esr_el2
+    lsr     x2, x1, #26
+    cmp     x2, #0x16               // HVC, AArch64
+    b.eq    1f
+    cmp     x2, #0x17               // SMC, AArch64
+    b.ne    2f
+    mrs     x3, elr_el2             // a trapped SMC has not moved on
+    add     x3, x3, #4
+    msr     elr_el2, x3
+1:  bk_save_caller
+    mov     x0, sp
+    bl      bk_role_call
+    cbnz    x0, bk_full
+    b       bk_restore_caller
+2:  bk_save_caller
+    bk_save_callee
+    mrs     x2, elr_el2
+    mrs     x3, spsr_el2
+    stp     x2, x3, [sp, #248]
+    mrs     x2, far_el2
+    mrs     x3, hpfar_el2
+    mov     x0, sp
+    bl      bk_role_trap
+    b       bk_restore_all
+
+    .balign 16
+bk_lower_interrupt:
+    stp     x2, x3, [sp, #16]
+    bk_save_caller
+    bl      bk_role_interrupt
+    cbnz    x0, bk_full
+    b       bk_restore_caller
+
+    .balign 16
+bk_lower_system_error:
+    stp     x2, x3, [sp, #16]
+    bk_save_caller
+    bk_save_callee
+    mrs     x2, elr_el2
+    mrs     x3, spsr_el2
+    stp     x2, x3, [sp, #248]
+    mrs     x1, esr_el2
+    mrs     x2, far_el2
+    mov     x3, xzr
+    mov     x0, sp
+    bl      bk_role_system_error
+    b       bk_restore_all
+
+    // Enters the guest whose registers stand in the frame at x0, the top of this CPU's stack.
+    .balign 16
+    .global bk_enter_guest
+bk_enter_guest:
+    mov     sp, x0
+    b       bk_restore_all
+
+    // x0: which vector; x0 and x1 as they were are in TPIDR_EL0 and TPIDRRO_EL0.
+    .balign 16
+bk_fatal:
+    mrs     x1, tpidr_el2
+    ldr     x1, [x1, #8]            // PerCpu.emergency_top
+    sub     x1, x1, #288
+    stp     x2, x3, [x1, #16]
+    mov     x2, sp
+    str     x2, [x1, #264]
+    mov     sp, x1
+    bk_save_caller
+    bk_save_callee
+    mrs     x2, tpidr_el0
+    mrs     x3, tpidrro_el0
+    stp     x2, x3, [sp]
+    mrs     x2, elr_el2
+    mrs     x3, spsr_el2
+    stp     x2, x3, [sp, #248]
+    mov     x1, x0
+    mov     x0, sp
+    mrs     x2, esr_el2
+    mrs     x3, far_el2
+    bl      bk_fatal_exception
+3:  wfe
+    b       3b
+
+    .macro bk_vector_lower, handler
+    .balign 128
+    stp     x0, x1, [sp, #-272]!
+    b       \handler
+    .endm
+
+    .macro bk_vector_fatal, number
+    .balign 128
+    msr     tpidr_el0, x0
+    msr     tpidrro_el0, x1
+    mov     x0, #\number
+    b       bk_fatal
+    .endm
+
+    .balign 2048
+    .global bk_vectors
+bk_vectors:
+    bk_vector_fatal 0
+    bk_vector_fatal 1
+    bk_vector_fatal 2
+    bk_vector_fatal 3
+    bk_vector_fatal 4
+    bk_vector_fatal 5
+    bk_vector_fatal 6
+    bk_vector_fatal 7
+    bk_vector_lower bk_lower_synchronous
+    bk_vector_lower bk_lower_interrupt
+    bk_vector_lower bk_lower_interrupt
+    bk_vector_lower bk_lower_system_error
+    bk_vector_lower bk_lower_synchronous
+    bk_vector_lower bk_lower_interrupt
+    bk_vector_lower bk_lower_interrupt
+    bk_vector_lower bk_lower_system_error
+    .balign 128
+    "#
+);
+
+unsafe extern "C" {
+    /// Enters the guest whose registers stand in the frame, which lies at the top of this CPU's
+    /// stack: everything below it is given up.
+    pub(crate) fn bk_enter_guest(frame: *const Frame) -> !;
+}
+
+/// Defines the functions that the vectors call, for one role. An image uses it once.
+///
+/// `$role` implements [`machine::ExitHandler`] for [`ThisCpu`](crate::ThisCpu); `$entry` is a safe
+/// `fn(arch::Boot) -> !`, and `$secondary` a safe `fn(&mut $role, &mut arch::ThisCpu) -> !`.
+#[macro_export]
+macro_rules! image {
+    (role: $role:ty, primary: $primary:path, secondary: $secondary:path) => {
+        // SAFETY: the name is the one that `boot.rs` calls, once, on the first CPU.
+        #[unsafe(no_mangle)]
+        extern "C" fn bk_primary_main(device_tree: u64, image: u64) -> ! {
+            $primary($crate::Boot::begin(device_tree, image))
+        }
+
+        // SAFETY: the name is the one that `boot.rs` calls, once on each further CPU.
+        #[unsafe(no_mangle)]
+        extern "C" fn bk_secondary_main() -> ! {
+            // SAFETY: this CPU has just started and has no other token or role reference.
+            let (role, mut hardware) = unsafe { $crate::enter_secondary::<$role>() };
+            $secondary(role, &mut hardware)
+        }
+
+        // SAFETY: the name is the one that `vectors.rs` calls.
+        #[unsafe(no_mangle)]
+        extern "C" fn bk_role_call(frame: &mut machine::Frame, esr: u64) -> machine::Next {
+            // SAFETY: called from a vector, so no other token or role reference is alive here.
+            let (role, mut hardware) = unsafe { $crate::enter::<$role>() };
+            machine::ExitHandler::call(role, &mut hardware, frame, $crate::conduit(esr))
+        }
+
+        // SAFETY: the name is the one that `vectors.rs` calls.
+        #[unsafe(no_mangle)]
+        extern "C" fn bk_role_interrupt() -> machine::Next {
+            // SAFETY: called from a vector, so no other token or role reference is alive here.
+            let (role, mut hardware) = unsafe { $crate::enter::<$role>() };
+            machine::ExitHandler::interrupt(role, &mut hardware)
+        }
+
+        // SAFETY: the name is the one that `vectors.rs` calls.
+        #[unsafe(no_mangle)]
+        extern "C" fn bk_role_trap(frame: &mut machine::Frame, esr: u64, far: u64, hpfar: u64) {
+            // SAFETY: called from a vector, so no other token or role reference is alive here.
+            let (role, mut hardware) = unsafe { $crate::enter::<$role>() };
+            let syndrome = machine::Syndrome { esr, far, hpfar };
+            machine::ExitHandler::trap(role, &mut hardware, frame, &syndrome);
+        }
+
+        // SAFETY: the name is the one that `vectors.rs` calls.
+        #[unsafe(no_mangle)]
+        extern "C" fn bk_role_system_error(
+            frame: &mut machine::Frame,
+            esr: u64,
+            far: u64,
+            hpfar: u64,
+        ) {
+            // SAFETY: called from a vector, so no other token or role reference is alive here.
+            let (role, mut hardware) = unsafe { $crate::enter::<$role>() };
+            let syndrome = machine::Syndrome { esr, far, hpfar };
+            machine::ExitHandler::system_error(role, &mut hardware, frame, &syndrome);
+        }
+
+        // SAFETY: the name is the one that `vectors.rs` calls.
+        #[unsafe(no_mangle)]
+        extern "C" fn bk_role_full(frame: &mut machine::Frame) {
+            // SAFETY: called from a vector, so no other token or role reference is alive here.
+            let (role, mut hardware) = unsafe { $crate::enter::<$role>() };
+            machine::ExitHandler::full(role, &mut hardware, frame);
+        }
+    };
+}
