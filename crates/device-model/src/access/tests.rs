@@ -204,12 +204,14 @@ fn b5_an_unknown_offset_is_ignored_or_faults_and_is_counted() {
     let mut lenient = probe(&WORDS);
     assert_eq!(lenient.read(&mut host, 8, Width::Word), Ok(0));
     assert_eq!(lenient.write(&mut host, 8, Width::Word, 1), Ok(()));
+    // So is what lies right behind the last register.
+    assert_eq!(lenient.read(&mut host, 16, Width::Word), Ok(0));
     // Half of a wide access may be unknown.
     assert_eq!(
         lenient.read(&mut host, 8, Width::Double),
         Ok(0x1f1e_1d1c << 32)
     );
-    assert_eq!(errors(&host), [GuestError::UnknownOffset; 3]);
+    assert_eq!(errors(&host), [GuestError::UnknownOffset; 4]);
     let mut strict = probe(&STRICT);
     let fault = strict.read(&mut host, 8, Width::Word).unwrap_err();
     assert_eq!(fault.error, GuestError::UnknownOffset);
