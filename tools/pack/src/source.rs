@@ -1,0 +1,211 @@
+//! Reads the TOML file: what the user has written, with the lines where it stands.
+
+use crate::error::{PackError, SourcePlace};
+use crate::size::parse_size;
+use crate::value::{Document, Item, Located};
+use addr::CpuId;
+use manifest::{Device, Key, limits};
+use std::fs;
+use std::path::{Path, PathBuf};
+use toml::de::DeTable;
+
+/// A machine description as it stands in a file, not yet compared with anything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    /// The file's name, for messages.
+    pub(crate) file: String,
+    /// What paths in the file are relative to.
+    pub(crate) folder: PathBuf,
+    pub(crate) vms: Vec<SourceVm>,
+}
+
+/// A VM as it stands in a file; `None` where it says nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SourceVm {
+    /// The line where the VM begins.
+    pub(crate) place: SourcePlace,
+    pub(crate) name: Located<String>,
+    pub(crate) memory: Located<u64>,
+    pub(crate) kernel: Located<String>,
+    pub(crate) initrd: Option<Located<String>>,
+    pub(crate) cmdline: Option<Located<String>>,
+    pub(crate) vcpus: Option<Located<u16>>,
+    pub(crate) pinning: Option<Located<Vec<CpuId>>>,
+    pub(crate) devices: Option<Located<Vec<Device>>>,
+    pub(crate) spis: Option<Located<u16>>,
+}
+
+const KEYS: &str = "name, vcpus, memory, kernel, initrd, cmdline, pinning, devices, spis";
+
+/// Reads the description in the file at `path`. Paths in it are relative to the file's folder.
+///
+/// # Errors
+/// [`PackError`] if the file can't be read, is not TOML, or has an unknown, missing or malformed
+/// key.
+pub fn read_toml(path: &Path) -> Result<Source, PackError> {
+    let file = path.display().to_string();
+    let text = fs::read_to_string(path).map_err(|error| {
+        SourcePlace::File { file: file.clone() }.error(format!("can't be read: {error}"))
+    })?;
+    parse_toml(&file, &text, path.parent().unwrap_or(Path::new("")))
+}
+
+/// Reads the description in `text`, which messages call `file`. Paths in it are relative to
+/// `folder`.
+///
+/// # Errors
+/// As [`read_toml`].
+pub fn parse_toml(file: &str, text: &str, folder: &Path) -> Result<Source, PackError> {
+    let document = Document { file, text };
+    let root = document.parse()?;
+    let mut vms = Vec::new();
+    for item in document.items(root.get_ref()) {
+        match item.key {
+            "version" if item.number() == Some(1) => {}
+            "version" => return Err(item.error("unknown version; this tool reads version 1")),
+            "vm" => vms = read_vms(&document, &item)?,
+            _ => return Err(item.error("unknown key; known are version and vm ([[vm]])")),
+        }
+    }
+    if vms.is_empty() {
+        return Err(document
+            .place(0)
+            .error("there is no VM; write at least one [[vm]]"));
+    }
+    Ok(Source {
+        file: file.to_owned(),
+        folder: folder.to_owned(),
+        vms,
+    })
+}
+
+fn read_vms(document: &Document<'_>, item: &Item<'_>) -> Result<Vec<SourceVm>, PackError> {
+    let form = "must be a list of tables; write [[vm]] before the keys of each VM";
+    item.list(document, form)?
+        .iter()
+        .map(|vm| match vm.value.as_table() {
+            Some(table) => read_vm(document, &vm.place, table),
+            None => Err(vm.error(form)),
+        })
+        .collect()
+}
+
+fn read_vm(
+    document: &Document<'_>,
+    place: &SourcePlace,
+    table: &DeTable<'_>,
+) -> Result<SourceVm, PackError> {
+    let mut name = None;
+    let mut memory = None;
+    let mut kernel = None;
+    let mut initrd = None;
+    let mut cmdline = None;
+    let mut vcpus = None;
+    let mut pinning = None;
+    let mut devices = None;
+    let mut spis = None;
+    for item in document.items(table) {
+        let Some(key) = Key::from_name(item.key) else {
+            return Err(item.error(&format!("unknown key; known are {KEYS}")));
+        };
+        match key {
+            Key::Name => name = Some(item.string()?),
+            Key::Memory => memory = Some(read_memory(&item)?),
+            Key::Kernel => kernel = Some(item.string()?),
+            Key::Initrd => initrd = Some(item.string()?),
+            Key::Cmdline => cmdline = Some(item.string()?),
+            Key::Vcpus => vcpus = Some(item.u16(&vcpus_problem())?),
+            Key::Pinning => pinning = Some(read_pinning(document, &item)?),
+            Key::Devices => devices = Some(read_devices(document, &item)?),
+            Key::Spis => spis = Some(item.u16(SPIS_PROBLEM)?),
+        }
+    }
+    let missing = |key: Key, example: &str| {
+        place.error(format!("this VM has no {key}; write for example {example}"))
+    };
+    Ok(SourceVm {
+        place: place.clone(),
+        name: name.ok_or_else(|| missing(Key::Name, "name = \"linux\""))?,
+        memory: memory.ok_or_else(|| missing(Key::Memory, "memory = \"512M\""))?,
+        kernel: kernel.ok_or_else(|| missing(Key::Kernel, "kernel = \"./Image\""))?,
+        initrd,
+        cmdline,
+        vcpus,
+        pinning,
+        devices,
+        spis,
+    })
+}
+
+const SPIS_PROBLEM: &str =
+    "impossible number of interrupts; use a multiple of 32 from 32 to 960, or 988";
+
+fn vcpus_problem() -> String {
+    format!("impossible number of vCPUs; use 1 to {}", limits::MAX_VCPUS)
+}
+
+fn read_memory(item: &Item<'_>) -> Result<Located<u64>, PackError> {
+    let bytes = item
+        .number()
+        .or_else(|| item.value.as_str().and_then(parse_size));
+    match bytes {
+        Some(bytes) => Ok(item.located(bytes)),
+        None => Err(item.error("not a size; write \"512M\", \"2G\" or a number of bytes")),
+    }
+}
+
+fn read_pinning(
+    document: &Document<'_>,
+    item: &Item<'_>,
+) -> Result<Located<Vec<CpuId>>, PackError> {
+    let form = "must be a list with the number of one CPU for each vCPU, such as [0, 1]";
+    let cpus: Result<_, _> = item
+        .list(document, form)?
+        .iter()
+        .map(|cpu| Ok(CpuId::new(cpu.u16("not the number of a CPU")?.value)))
+        .collect();
+    Ok(item.located(cpus?))
+}
+
+fn read_devices(
+    document: &Document<'_>,
+    item: &Item<'_>,
+) -> Result<Located<Vec<Device>>, PackError> {
+    let form = "must be a list of names, such as [\"pl011\", \"pvpanic\"]";
+    let mut devices = Vec::new();
+    for element in item.list(document, form)? {
+        let device = read_device(document, &element)?;
+        if devices.contains(&device) {
+            return Err(element.error("the device is there twice; once is right"));
+        }
+        devices.push(device);
+    }
+    Ok(item.located(devices))
+}
+
+/// Reads a device: its name, or a table with the name and the device's own keys, of which no device
+/// has any yet.
+fn read_device(document: &Document<'_>, element: &Item<'_>) -> Result<Device, PackError> {
+    let Some(table) = element.value.as_table() else {
+        return device_called(element);
+    };
+    let mut device = None;
+    for item in document.items(table) {
+        match item.key {
+            "name" => device = Some(device_called(&item)?),
+            _ => return Err(item.error("unknown key; a device has only a name")),
+        }
+    }
+    device.ok_or_else(|| element.error("a device needs a name, such as { name = \"pl011\" }"))
+}
+
+fn device_called(item: &Item<'_>) -> Result<Device, PackError> {
+    let name = item.string()?.value;
+    match Device::from_name(&name) {
+        Some(device) => Ok(device),
+        None if name == "pl031" => {
+            Err(item.error("reserved for a later version; there are pl011 and pvpanic"))
+        }
+        None => Err(item.error("no such device; there are pl011 and pvpanic")),
+    }
+}
