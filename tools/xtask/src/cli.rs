@@ -3,6 +3,7 @@
 use crate::guests::initramfs::ExtraFile;
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Builds, runs and tests Bulkhead.
 #[derive(Debug, Parser)]
@@ -20,6 +21,8 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Boots a machine description in the emulator; the terminal is the guest's console.
+    Run(RunOptions),
     /// Installs what building and running needs and this machine lacks, after saying what it will do.
     Setup(SetupOptions),
     /// Builds a bare-metal image: an ELF with symbols and the raw binary that the emulator boots.
@@ -28,6 +31,63 @@ pub(crate) enum Command {
     Guests(GuestsOptions),
     /// Runs cargo for the bare-metal target, with its sysroot: `cargo xtask bare build -p bulkhead-arch`.
     Bare(BareOptions),
+    /// Becomes a program that ends with this process's parent.
+    #[command(hide = true)]
+    Own(OwnOptions),
+}
+
+/// Options of `cargo xtask run`.
+#[derive(Args, Debug)]
+pub(crate) struct RunOptions {
+    /// The machine description; examples/linux.toml by default.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The first VM's kernel: a path, or debian[:SUITE]. Without --initrd there is no initial file system then.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kernel: Option<String>,
+    /// The first VM's initial file system: a path, or busybox[:SUITE].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) initrd: Option<String>,
+    /// The first VM's kernel command line.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) cmdline: Option<String>,
+    /// The first VM's number of vCPUs.
+    #[arg(long, value_name = "N")]
+    pub(crate) vcpus: Option<u16>,
+    /// The first VM's memory, such as 512M.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<String>,
+    /// The machine's number of CPUs.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub(crate) cpus: u16,
+    /// The machine's processor model, in QEMU's words.
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) cpu: Option<String>,
+    /// End the machine after so many seconds, as a failure.
+    #[arg(long, value_name = "SECONDS")]
+    pub(crate) timeout: Option<u64>,
+    /// Stop before the first instruction and wait for a debugger.
+    #[arg(long)]
+    pub(crate) gdb: bool,
+    /// Let the clock follow the count of instructions, for repeatable measurements.
+    #[arg(long)]
+    pub(crate) icount: bool,
+    /// Boot the first VM's kernel on the bare machine, without the hypervisor, for comparison.
+    #[arg(long)]
+    pub(crate) native: bool,
+    /// More arguments for QEMU.
+    #[arg(last = true, value_name = "QEMU-ARGS")]
+    pub(crate) qemu_arguments: Vec<OsString>,
+}
+
+/// Options of the hidden command that ties a program's life to ours.
+#[derive(Args, Debug)]
+pub(crate) struct OwnOptions {
+    /// The process that starts us.
+    pub(crate) parent: u32,
+    /// The program and its arguments.
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) command: Vec<OsString>,
 }
 
 /// Options of `cargo xtask setup`.
@@ -82,6 +142,19 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_takes_arguments_for_the_emulator_after_two_dashes() {
+        let cli = Cli::parse_from(["xtask", "run", "--vcpus", "2", "--", "-d", "int"]);
+        let Command::Run(options) = cli.command else {
+            panic!("not run");
+        };
+        assert_eq!(options.vcpus, Some(2));
+        assert_eq!(options.cpus, 4);
+        assert_eq!(options.qemu_arguments, ["-d", "int"]);
+        assert!(Cli::try_parse_from(["xtask", "run", "-d", "int"]).is_err());
+        assert!(Cli::try_parse_from(["xtask", "run", "--cpus", "0"]).is_err());
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Does everything that a developer of Bulkhead does, as one command: `cargo xtask`.
 
 mod cli;
+mod console;
 mod elf;
+mod emulator;
 mod guests;
 mod images;
 mod paths;
 mod process;
+mod run;
 mod setup;
 
 use clap::Parser;
@@ -28,6 +31,11 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Setup(options) => setup::command(&options)?,
         Command::BuildImage(options) => images::command(&options)?,
         Command::Guests(options) => guests::command(&options)?,
+        Command::Run(options) => run::command(&options)?,
+        Command::Own(options) => {
+            let never = emulator::become_owned(options.parent, &options.command)?;
+            match never {}
+        }
         Command::Bare(options) => return images::bare(&options),
     }
     Ok(ExitCode::SUCCESS)

@@ -10,8 +10,9 @@ pub(crate) mod modules;
 
 use crate::cli::GuestsOptions;
 use crate::paths;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, ensure};
 use debian::DebianGuest;
+use pack::FileRole;
 use std::path::PathBuf;
 
 /// The suite whose kernel and tools are used where none is chosen.
@@ -32,53 +33,28 @@ pub(crate) fn command(options: &GuestsOptions) -> Result<()> {
     Ok(())
 }
 
-/// What a symbolic name in a description stands for.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum GuestFile {
-    /// The Debian kernel of a suite.
-    Kernel {
-        /// The suite.
-        suite: String,
-    },
-    /// The busybox root file system of a suite.
-    Initramfs {
-        /// The suite.
-        suite: String,
-    },
-    /// A file of the user.
-    Path(PathBuf),
+/// Returns the file that a symbolic name stands for, fetching or building it where it is missing.
+pub(crate) fn resolve(role: FileRole, name: &str) -> Result<PathBuf> {
+    let suite = suite_of(role, name)?;
+    let guest = fetch(suite)?;
+    match role {
+        FileRole::Kernel => Ok(guest.kernel()),
+        FileRole::Initrd => initramfs::build(&guest, &[]),
+    }
 }
 
-impl GuestFile {
-    /// Reads a name: `debian[:SUITE]`, `busybox[:SUITE]`, or anything with a path separator.
-    pub(crate) fn parse(name: &str) -> Result<Self> {
-        if name.contains('/') {
-            return Ok(GuestFile::Path(name.into()));
-        }
-        let (kind, suite) = name.split_once(':').unwrap_or((name, DEFAULT_SUITE));
-        let suite = suite.to_owned();
-        match kind {
-            "debian" => Ok(GuestFile::Kernel { suite }),
-            "busybox" => Ok(GuestFile::Initramfs { suite }),
-            _ => bail!(
-                "`{name}` is no guest that can be fetched; use debian[:SUITE], busybox[:SUITE], or a path with a separator such as ./{name}"
-            ),
-        }
-    }
-
-    /// Returns the file, fetching or building it first where the cache lacks it.
-    pub(crate) fn resolve(&self) -> Result<PathBuf> {
-        match self {
-            GuestFile::Kernel { suite } => Ok(fetch(suite)?.kernel()),
-            GuestFile::Initramfs { suite } => initramfs::build(&fetch(suite)?, &[]),
-            GuestFile::Path(path) => {
-                let path = std::path::absolute(path)?;
-                path.metadata()
-                    .with_context(|| format!("cannot read {}", path.display()))?;
-                Ok(path)
-            }
-        }
-    }
+/// Returns the suite that a symbolic name chooses.
+fn suite_of(role: FileRole, name: &str) -> Result<&str> {
+    let known = match role {
+        FileRole::Kernel => "debian",
+        FileRole::Initrd => "busybox",
+    };
+    let (kind, suite) = name.split_once(':').unwrap_or((name, DEFAULT_SUITE));
+    ensure!(
+        kind == known,
+        "`{name}` is nothing that can be fetched; use {known}, {known}:SUITE, or a path such as ./{name}"
+    );
+    Ok(suite)
 }
 
 fn fetch(suite: &str) -> Result<DebianGuest> {
@@ -91,17 +67,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_guests_and_paths_have_a_separator() {
-        let kernel = |suite: &str| GuestFile::Kernel {
-            suite: suite.to_owned(),
-        };
-        assert_eq!(GuestFile::parse("debian").unwrap(), kernel(DEFAULT_SUITE));
-        assert_eq!(GuestFile::parse("debian:trixie").unwrap(), kernel("trixie"));
-        assert_eq!(
-            GuestFile::parse("./debian").unwrap(),
-            GuestFile::Path("./debian".into())
-        );
-        let error = GuestFile::parse("vmlinuz").unwrap_err().to_string();
+    fn names_choose_a_suite_and_other_names_are_told_how_to_be_paths() {
+        let kernel = |name| suite_of(FileRole::Kernel, name);
+        assert_eq!(kernel("debian").unwrap(), DEFAULT_SUITE);
+        assert_eq!(kernel("debian:trixie").unwrap(), "trixie");
+        assert_eq!(suite_of(FileRole::Initrd, "busybox:sid").unwrap(), "sid");
+        assert!(kernel("busybox").is_err());
+        let error = kernel("vmlinuz").unwrap_err().to_string();
         assert!(error.contains("./vmlinuz"), "{error}");
     }
 }
