@@ -1,0 +1,83 @@
+//! Where CPUs enter, and the way to the case.
+
+use crate::console::say;
+use crate::{cases, exceptions, machine, psci, smp};
+use core::arch::global_asm;
+use core::panic::PanicInfo;
+
+/// Size of a CPU's stack in bytes, as the linker script has it.
+const STACK_SIZE: usize = 0x4000;
+
+// `entry` is where the loader enters the first CPU, with the device tree's address in x0.
+// `secondary_entry` is where PSCI CPU_ON enters the others, with their index in x0. Both take the
+// stack of their index and go to Rust with x0 as it was. Clobbers x1, x2 and sp.
+global_asm!(
+    ".pushsection .text.entry, \"ax\"",
+    ".global entry",
+    "entry:",
+    "    mov x1, xzr",
+    "    adr x2, first_main",
+    "    b 1f",
+    ".global secondary_entry",
+    "secondary_entry:",
+    "    mov x1, x0",
+    "    adr x2, secondary_main",
+    "1:  msr daifset, #0xf",
+    "    msr spsel, #1",
+    "    msr tpidr_el1, x1",
+    "    add x1, x1, #1",
+    "    mov x3, #{stack_size}",
+    "    mul x1, x1, x3",
+    "    adrp x3, stacks",
+    "    add x3, x3, :lo12:stacks",
+    "    add sp, x3, x1",
+    "    mov x29, xzr",
+    "    mov x30, xzr",
+    "    br x2",
+    ".popsection",
+    stack_size = const STACK_SIZE,
+);
+
+/// Runs the case that the command line names, on the first CPU.
+#[unsafe(no_mangle)]
+extern "C" fn first_main(tree: *const u8) -> ! {
+    exceptions::install();
+    // SAFETY: the boot protocol has the loader pass the tree's address; nothing writes there.
+    let bootargs = match unsafe { machine::discover(tree) } {
+        Ok(bootargs) => bootargs,
+        Err(reason) => panic!("no usable device tree: {reason}"),
+    };
+    let name = bootargs
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("case="))
+        .unwrap_or("hello");
+    let Some(case) = cases::find(name) else {
+        panic!("there is no case {name:?}");
+    };
+    say!("{name} starts with {} CPUs", machine::cpu_count());
+    case();
+    say!("{name} ok");
+    psci::system_off()
+}
+
+/// Runs what [`smp::start`] asked for, on another CPU.
+#[unsafe(no_mangle)]
+extern "C" fn secondary_main(index: usize) -> ! {
+    exceptions::install();
+    smp::run(index);
+    psci::cpu_off()
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    match info.location() {
+        Some(place) => say!(
+            "FAILED: {} ({}:{})",
+            info.message(),
+            place.file(),
+            place.line()
+        ),
+        None => say!("FAILED: {}", info.message()),
+    }
+    psci::system_off()
+}
