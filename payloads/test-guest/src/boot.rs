@@ -8,14 +8,24 @@ use core::panic::PanicInfo;
 /// Size of a CPU's stack in bytes, as the linker script has it.
 const STACK_SIZE: usize = 0x4000;
 
-// `entry` is where the loader enters the first CPU, with the device tree's address in x0.
+// `entry` is where the loader enters the first CPU, with the device tree's address in x0. It starts
+// with a header that makes this an arm64 `Image` (Linux, Documentation/arch/arm64/booting.rst) for
+// loaders that look for one; as a flat binary it runs just as well.
 // `secondary_entry` is where PSCI CPU_ON enters the others, with their index in x0. Both take the
 // stack of their index and go to Rust with x0 as it was. Clobbers x1, x2 and sp.
 global_asm!(
     ".pushsection .text.entry, \"ax\"",
     ".global entry",
     "entry:",
-    "    mov x1, xzr",
+    "    b 0f",
+    "    .word 0",
+    "    .quad 0x80000",            // text_offset: from the start of memory to the link address
+    "    .quad image_size",
+    "    .quad 0x2",                // flags: little-endian, 4 KiB pages, near the start of memory
+    "    .quad 0, 0, 0",
+    "    .ascii \"ARM\\x64\"",
+    "    .word 0",
+    "0:  mov x1, xzr",
     "    adr x2, first_main",
     "    b 1f",
     ".global secondary_entry",
