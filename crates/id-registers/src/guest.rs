@@ -121,7 +121,7 @@ mod tests {
         assert_eq!(guest.read(SysRegId::ID_AA64ISAR0_EL1), Some(0x0001_1120));
         assert_eq!(
             guest.read(SysRegId::ID_AA64MMFR0_EL1),
-            Some(0x0111_0000_0122)
+            Some(0x0111_0000_0022)
         );
         assert_eq!(guest.read(SysRegId::ID_ISAR0_EL1), Some(0x0210_1110));
         assert_eq!(guest.read(SysRegId::MIDR_EL1), Some(0x410f_d083));

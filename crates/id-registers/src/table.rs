@@ -6,7 +6,9 @@
 
 use crate::controls::{cptr, hcr, hcrx, hdfgrtr, hfgrtr, mdcr, mpam2};
 use crate::field::Control::{Cptr, FineGrained2, Hcr, Hcrx, Hdfgrtr, Hfgrtr, Mdcr, Mpam2};
-use crate::field::Guard::{EnableWhenShown, LeaveClear, Nothing, TrapExcept, TrapWhenHidden};
+use crate::field::Guard::{
+    EnableWhenShown, LeaveClear, Nothing, TrapExcept, TrapWhenHidden, Untrappable,
+};
 use crate::field::Policy::{Fixed, Hide, Limit, Show};
 use crate::field::Sign::{Signed, Unsigned};
 use crate::field::{Field, Guard, Policy, Sign};
@@ -31,6 +33,9 @@ pub(crate) const fn field(
         guard,
     }
 }
+
+/// Why mixed endianness is hidden though SCTLR_EL1.EE can't be.
+const BIG_ENDIAN: &str = "a guest that switches to big-endian data sees emulated devices' registers byte-swapped, and harms nobody else";
 
 /// One line for each field. PARange is cut further to the VM's address space.
 #[rustfmt::skip]
@@ -159,9 +164,9 @@ pub(crate) const FIELDS: &[Field] = &[
     // ID_AA64MMFR0_EL1
     field(R::ID_AA64MMFR0_EL1, "PARange", 0, Unsigned, Show, Nothing),
     field(R::ID_AA64MMFR0_EL1, "ASIDBits", 4, Unsigned, Show, Nothing),
-    field(R::ID_AA64MMFR0_EL1, "BigEnd", 8, Unsigned, Show, Nothing),
+    field(R::ID_AA64MMFR0_EL1, "BigEnd", 8, Unsigned, Hide, Untrappable(BIG_ENDIAN)),
     field(R::ID_AA64MMFR0_EL1, "SNSMem", 12, Unsigned, Hide, Nothing),
-    field(R::ID_AA64MMFR0_EL1, "BigEndEL0", 16, Unsigned, Show, Nothing),
+    field(R::ID_AA64MMFR0_EL1, "BigEndEL0", 16, Unsigned, Hide, Untrappable(BIG_ENDIAN)),
     field(R::ID_AA64MMFR0_EL1, "TGran16", 20, Unsigned, Show, Nothing),
     field(R::ID_AA64MMFR0_EL1, "TGran64", 24, Signed, Show, Nothing),
     field(R::ID_AA64MMFR0_EL1, "TGran4", 28, Signed, Show, Nothing),
