@@ -43,6 +43,9 @@ mod state;
 mod store;
 mod zero;
 
+#[cfg(test)]
+mod model_tests;
+
 pub use accounts::Account;
 pub use error::{AllocateError, ChangeError, SetupError};
 pub use loan::{Loan, LoanError, LoanId, LoanKind, MAX_BORROWERS};

@@ -7,6 +7,7 @@ use crate::store::Store;
 use crate::zero::Zeroing;
 use addr::{BLOCK_2M, PAGE_SIZE, Pa, PaRange};
 use alloc::vec::Vec;
+use core::fmt;
 
 /// What is known about RAM at the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +37,6 @@ pub struct Setup<'a> {
 }
 
 /// Who owns each page of the machine's memory.
-#[derive(Debug)]
 pub struct MemoryOwner {
     pub(crate) store: Store,
     pub(crate) accounts: Accounts,
@@ -125,10 +125,11 @@ impl MemoryOwner {
 
     /// Records what lies in `bank` of a range that is in use.
     fn reserve(&mut self, range: PaRange, user: Owner, bank: PaRange) -> Result<(), SetupError> {
-        let part = range
-            .grow_to(PAGE_SIZE)
-            .and_then(|range| range.intersection(bank));
-        let Some(part) = part else { return Ok(()) };
+        // The bank is in whole pages, so that what grows stays in it.
+        let part = range.intersection(bank);
+        let Some(part) = part.and_then(|part| part.grow_to(PAGE_SIZE)) else {
+            return Ok(());
+        };
         let edge = Edge::Claim { to: user };
         let mut refused = None;
         self.for_each_piece(part, |store, accounts, piece| {
@@ -158,6 +159,18 @@ impl MemoryOwner {
             return Err(ChangeError::Quota { owner, limit });
         }
         Ok(())
+    }
+}
+
+impl fmt::Debug for MemoryOwner {
+    /// Writes the counters; the pages would fill the log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryOwner")
+            .field("free_pages", &self.free_pages())
+            .field("dirty_pages", &self.dirty_pages())
+            .field("unused_details", &self.unused_details())
+            .field("accounts", &self.accounts)
+            .finish_non_exhaustive()
     }
 }
 

@@ -87,10 +87,12 @@ impl MemoryOwner {
 
     fn next_piece(&self) -> Option<Piece> {
         if let Some((block, first)) = self.zeroing.block {
+            // A first job of fewer pages shifts the later ones.
+            let count = BLOCK_PAGES.saturating_sub(first).min(STEP_PAGES);
             return Some(Piece {
                 block,
                 first,
-                count: STEP_PAGES,
+                count,
             });
         }
         let block = self.store.dirty.first_from(0)?;
@@ -106,4 +108,3 @@ impl MemoryOwner {
 }
 
 const _: () = assert!(STEP_PAGES as u64 * PAGE_SIZE == ZERO_STEP);
-const _: () = assert!(BLOCK_PAGES.is_multiple_of(STEP_PAGES));
