@@ -100,6 +100,34 @@ pub struct SysRegAccess {
     pub direction: Direction,
 }
 
+impl SysRegAccess {
+    /// Recognizes a trapped register access in a few instructions; `None` for any other exit, which
+    /// is then decoded the long way ([`decode`]).
+    #[inline]
+    #[must_use]
+    pub const fn recognize(esr: Esr) -> Option<Self> {
+        match esr.class() {
+            ExceptionClass::SystemRegister => Some(Self::decode(esr)),
+            // Every other class is another exit, whatever classes there are.
+            _ => None,
+        }
+    }
+
+    /// Decodes "ISS encoding for an exception from MSR, MRS, or System instruction execution".
+    #[inline]
+    const fn decode(esr: Esr) -> Self {
+        Self {
+            id: SysRegId::from_iss(esr.iss()),
+            register: esr.bits(5, 5),
+            direction: if esr.bit(0) {
+                Direction::Read
+            } else {
+                Direction::Write
+            },
+        }
+    }
+}
+
 /// An instruction abort that a guest caused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InstructionAbort {
@@ -127,7 +155,7 @@ pub const fn decode(registers: &ExitRegisters) -> Exit {
         Ec::Smc64 => Exit::Smc {
             immediate: esr.immediate(),
         },
-        Ec::SystemRegister => Exit::SystemRegister(system_register(esr)),
+        Ec::SystemRegister => Exit::SystemRegister(SysRegAccess::decode(esr)),
         class @ (Ec::Cp15Single
         | Ec::Cp15Double
         | Ec::Cp14Single
@@ -192,19 +220,6 @@ const fn wait(esr: Esr) -> Wait {
             Some(esr.bits(5, 5))
         } else {
             None
-        },
-    }
-}
-
-/// Decodes "ISS encoding for an exception from MSR, MRS, or System instruction execution".
-const fn system_register(esr: Esr) -> SysRegAccess {
-    SysRegAccess {
-        id: SysRegId::from_iss(esr.iss()),
-        register: esr.bits(5, 5),
-        direction: if esr.bit(0) {
-            Direction::Read
-        } else {
-            Direction::Write
         },
     }
 }
@@ -288,6 +303,9 @@ mod tests {
             direction: Direction::Read,
         };
         assert_eq!(exit(0x18, iss), Exit::SystemRegister(expected));
+        let recognize = |class| SysRegAccess::recognize(Esr::new(class << 26 | iss));
+        assert_eq!(recognize(0x18), Some(expected));
+        assert_eq!(recognize(0x19), None);
     }
 
     #[test]

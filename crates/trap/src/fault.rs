@@ -227,15 +227,20 @@ pub(crate) const fn fault_ipa(
     if !valid {
         return None;
     }
+    let ipa = access_ipa(registers);
+    // On a walk FAR_EL2 holds the address whose translation was wanted, not the descriptor's.
+    Some(match walk {
+        Stage1Walk::Yes => Ipa::new(addr::align_down(ipa.get(), addr::PAGE_SIZE)),
+        Stage1Walk::No => ipa,
+    })
+}
+
+/// Joins the page that HPFAR_EL2 holds with the offset that FAR_EL2 holds.
+#[inline]
+pub(crate) const fn access_ipa(registers: &ExitRegisters) -> Ipa {
     /// FIPA, bits 47–4, is IPA bits 55–12.
     const FIPA: u64 = 0xffff_ffff_fff0;
-    let page = (registers.hpfar & FIPA) << 8;
-    // On a walk FAR_EL2 holds the address whose translation was wanted, not the descriptor's.
-    let offset = match walk {
-        Stage1Walk::Yes => 0,
-        Stage1Walk::No => registers.far & 0xfff,
-    };
-    Some(Ipa::new(page | offset))
+    Ipa::new((registers.hpfar & FIPA) << 8 | registers.far & 0xfff)
 }
 
 /// Returns FAR_EL2 unless FnV (bit 10) says that it isn't valid.

@@ -1,6 +1,7 @@
 //! What made a vCPU leave its guest, as typed values, and what is done to a guest in answer.
 //!
-//! [`decode`] turns the syndrome registers into an [`Exit`]. [`MmioAccess`] completes a load or a
+//! [`decode`] turns the syndrome registers into an [`Exit`]; [`DeviceAccess::recognize`] is its short
+//! form for the most frequent exit. [`MmioAccess`] completes a load or a
 //! store, [`advance`] steps over an instruction that was carried out for the guest, and
 //! [`Exception::take`] computes what the guest's registers become when it gets an exception.
 //!
@@ -34,6 +35,6 @@ pub use exit::{
 };
 pub use fault::{CacheMaintenance, DataAbort, FaultStatus, Level, Stage1Walk};
 pub use inject::{Exception, ExceptionEntry, GuestContext};
-pub use mmio::{Extension, MmioAccess, Ordering, RegisterWidth};
+pub use mmio::{DeviceAccess, Extension, MmioAccess, Ordering, RegisterWidth};
 pub use pstate::{ExceptionLevel, Pstate, Source};
 pub use sysreg::SysRegId;
