@@ -273,16 +273,13 @@ const HCR_BASE: u64 = hcr::VM
     | hcr::TSW
     | hcr::RW;
 
-/// Which bits of each control register the guards ask for.
-struct Wanted<'a> {
-    guest: &'a GuestFeatures,
-    cpu: &'a HostIdRegisters,
-}
+/// The bits of each control register that the guards ask for.
+struct Wanted([u64; Control::COUNT]);
 
 impl TrapControls {
     /// Computes the control registers of `cpu` for a guest that sees `guest`.
     pub(crate) fn new(guest: &GuestFeatures, cpu: &HostIdRegisters) -> Self {
-        let wanted = Wanted { guest, cpu };
+        let wanted = Wanted::new(guest, cpu);
         let has = |register, shift| cpu.field(register, shift) != 0;
         let fine_grained = cpu.field(SysRegId::ID_AA64MMFR0_EL1, 56);
         let mpam = has(SysRegId::ID_AA64PFR0_EL1, 40) || has(SysRegId::ID_AA64PFR1_EL1, 16);
@@ -330,31 +327,39 @@ impl TrapControls {
     }
 }
 
-impl Wanted<'_> {
-    /// Joins what the whole table asks of one control register.
-    fn bits(&self, wanted: Control) -> u64 {
-        fields().fold(0, |bits, field| {
-            let shown = field.get(self.guest.register(field.register));
-            let here = self.cpu.field(field.register, field.shift);
-            bits | match field.guard {
-                Guard::TrapWhenHidden(control, bits) | Guard::TrapExcept(control, bits, _)
-                    if control == wanted && here != shown =>
-                {
-                    bits
+impl Wanted {
+    /// Goes through the table once: this runs while a CPU starts, before its first guest.
+    fn new(guest: &GuestFeatures, cpu: &HostIdRegisters) -> Self {
+        let mut wanted = Self([0; Control::COUNT]);
+        for field in fields() {
+            let shown = field.get(guest.register(field.register));
+            match field.guard {
+                Guard::TrapWhenHidden(control, bits) | Guard::TrapExcept(control, bits, _) => {
+                    if cpu.field(field.register, field.shift) != shown {
+                        wanted.set(control, bits);
+                    }
                 }
-                Guard::EnableWhenShown(control, bits)
-                    if control == wanted && shown != field.nothing() =>
-                {
-                    bits
+                Guard::EnableWhenShown(control, bits) => {
+                    if shown != field.nothing() {
+                        wanted.set(control, bits);
+                    }
                 }
-                Guard::Nothing
-                | Guard::TrapWhenHidden(..)
-                | Guard::TrapExcept(..)
-                | Guard::LeaveClear(..)
-                | Guard::EnableWhenShown(..)
-                | Guard::Untrappable(_) => 0,
+                Guard::Nothing | Guard::LeaveClear(..) | Guard::Untrappable(_) => {}
             }
-        })
+        }
+        wanted
+    }
+
+    /// Sets bits of one control register.
+    fn set(&mut self, control: Control, bits: u64) {
+        if let Some(register) = self.0.get_mut(control.index()) {
+            *register |= bits;
+        }
+    }
+
+    /// Returns the bits of one control register.
+    fn bits(&self, control: Control) -> u64 {
+        self.0.get(control.index()).copied().unwrap_or(0)
     }
 }
 

@@ -65,6 +65,16 @@ pub enum Control {
     FineGrained2,
 }
 
+impl Control {
+    /// How many there are.
+    pub(crate) const COUNT: usize = 9;
+
+    /// Returns the control's place in an array of [`Control::COUNT`].
+    pub(crate) const fn index(self) -> usize {
+        self as usize
+    }
+}
+
 /// How a guest is kept from what a field doesn't show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guard {
@@ -165,6 +175,11 @@ mod tests {
         let unsigned = field(Sign::Unsigned);
         assert_eq!(unsigned.least(0xf, 0), 0);
         assert_eq!(unsigned.guest_value(1), 0);
+    }
+
+    #[test]
+    fn the_last_control_has_the_last_index() {
+        assert_eq!(Control::FineGrained2.index(), Control::COUNT - 1);
     }
 
     #[test]
