@@ -1,0 +1,427 @@
+//! The state of 32 interrupts: one word of every bit register, for SPIs, and for SGIs and PPIs.
+
+use crate::bits::{Bits, bit, gather, spread, when};
+use crate::list_registers::ListRegister;
+use crate::registers::BankRegister;
+
+/// Which groups the distributor forwards (GICD_CTLR.EnableGrp0 and EnableGrp1), as masks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct GroupEnables {
+    group0: u32,
+    group1: u32,
+}
+
+impl GroupEnables {
+    /// Takes the two low bits of GICD_CTLR.
+    #[inline]
+    pub(crate) const fn from_control(control: u32) -> Self {
+        Self {
+            group0: when(control & 1 != 0, u32::MAX),
+            group1: when(control & 2 != 0, u32::MAX),
+        }
+    }
+
+    /// Returns the two low bits of GICD_CTLR.
+    #[inline]
+    pub(crate) const fn control(self) -> u32 {
+        (self.group0 & 1) | (self.group1 & 2)
+    }
+
+    /// Returns the interrupts whose group is enabled; `group` has a bit for each in group 1.
+    #[inline]
+    const fn mask(self, group: u32) -> u32 {
+        (group & self.group1) | (!group & self.group0)
+    }
+}
+
+/// 32 interrupts. Each field but the priorities has one bit to an interrupt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bank {
+    /// The interrupts that exist. The others' bits are 0 in all fields.
+    implemented: u32,
+    /// The interrupts whose trigger mode the guest may change.
+    configurable: u32,
+    /// Group 1 (else group 0).
+    group: u32,
+    enabled: u32,
+    /// Edge-triggered (else level-sensitive).
+    edge: u32,
+    /// Pending by an edge, an SGI or a write, and not given to a list register.
+    latch: u32,
+    /// The level of the interrupt's wire.
+    line: u32,
+    /// Active. Of an interrupt in flight: when the owner last looked.
+    active: u32,
+    /// In a list register.
+    in_flight: u32,
+    /// The part of `latch` that went to a list register and was not acknowledged when the owner last
+    /// looked. Clearing it here takes the pending state back when the owner looks again.
+    taken: u32,
+    /// In flight, and to become active when the owner takes it back (a write to ISACTIVER).
+    activate: u32,
+    /// In flight, and to become inactive when the owner takes it back (a write to ICACTIVER).
+    deactivate: u32,
+    priority: [u32; 8],
+    /// The priority with which each active interrupt was acknowledged. A write to IPRIORITYR does not
+    /// change it (IHI0069, 12.9.20 leaves that open): hardware ends an interrupt only if the priority
+    /// in its list register is the one that is dropped.
+    active_priority: [u8; 32],
+}
+
+/// The bits of a priority that are implemented: 32 priorities (IHI0069, 4.8).
+const PRIORITY_MASK: u32 = 0xf8f8_f8f8;
+
+/// What [`Bank::observe`] found in a list register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Observed {
+    /// The guest has finished with the interrupt: it is no longer in flight.
+    Finished,
+    /// The interrupt is still pending or active.
+    Held,
+}
+
+impl Bank {
+    /// Makes a bank in its reset state.
+    pub(crate) const fn new(implemented: u32, edge: u32, configurable: u32) -> Self {
+        Self {
+            implemented,
+            configurable,
+            group: 0,
+            enabled: 0,
+            edge,
+            latch: 0,
+            line: 0,
+            active: 0,
+            in_flight: 0,
+            taken: 0,
+            activate: 0,
+            deactivate: 0,
+            priority: [0; 8],
+            active_priority: [0; 32],
+        }
+    }
+
+    /// Makes the bank of a vCPU's own interrupts: SGIs are always edge-triggered.
+    pub(crate) const fn private() -> Self {
+        Self::new(u32::MAX, 0xffff, 0xffff_0000)
+    }
+
+    /// Returns to the reset state; the wires keep their level, which is not the GIC's to reset.
+    pub(crate) const fn reset(&mut self) {
+        let line = self.line;
+        *self = Self::new(
+            self.implemented,
+            self.implemented & !self.configurable,
+            self.configurable,
+        );
+        self.line = line;
+    }
+
+    /// Returns the interrupts whose wire makes them pending.
+    #[inline]
+    const fn asserted(&self) -> u32 {
+        self.line & !self.edge
+    }
+
+    /// Returns the interrupts that are pending, as GICD_ISPENDR shows them.
+    #[inline]
+    pub(crate) const fn pending(&self) -> u32 {
+        self.latch | self.taken | self.asserted()
+    }
+
+    /// Returns the interrupts that are active, as GICD_ISACTIVER shows them.
+    #[inline]
+    pub(crate) const fn active(&self) -> u32 {
+        self.active
+    }
+
+    /// Returns the interrupts that are in list registers.
+    #[inline]
+    pub(crate) const fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// Returns the active interrupts that are in no list register.
+    #[inline]
+    pub(crate) const fn active_outside(&self) -> u32 {
+        self.active & !self.in_flight
+    }
+
+    /// Returns the interrupts of group 1.
+    #[inline]
+    pub(crate) const fn group(&self) -> u32 {
+        self.group
+    }
+
+    /// Returns the interrupts that could be signaled and are in no list register.
+    #[inline]
+    pub(crate) const fn deliverable(&self, groups: GroupEnables) -> u32 {
+        (self.latch | self.asserted())
+            & self.enabled
+            & groups.mask(self.group)
+            & !self.in_flight
+            & !self.active
+    }
+
+    /// Returns the interrupts that a list register should learn about: those that could be signaled
+    /// and are in none, and those in one that became pending once more.
+    #[inline]
+    pub(crate) const fn wanted(&self, groups: GroupEnables) -> u32 {
+        let again = self.latch
+            & self.enabled
+            & groups.mask(self.group)
+            & self.in_flight
+            & (self.edge | !self.active);
+        again | self.deliverable(groups)
+    }
+
+    /// Returns the interrupts of `among` that are in a list register, pending there, although their
+    /// wire, the only reason, is low again.
+    #[inline]
+    pub(crate) const fn withdrawn(&self, among: u32) -> u32 {
+        among & self.in_flight & !self.edge & !self.taken & !self.line
+    }
+
+    /// Returns the priority of interrupt `number`, 0 the highest.
+    #[inline]
+    pub(crate) fn priority(&self, number: u32) -> u8 {
+        let word = self
+            .priority
+            .get((number >> 2) as usize)
+            .map_or([0; 4], |word| word.to_le_bytes());
+        word.get((number & 3) as usize).copied().unwrap_or(0)
+    }
+
+    /// Returns the priority of active interrupt `number`.
+    #[inline]
+    pub(crate) fn active_priority(&self, number: u32) -> u8 {
+        self.active_priority
+            .get(number as usize)
+            .copied()
+            .unwrap_or(0)
+    }
+
+    #[inline]
+    fn set_active_priority(&mut self, number: u32, priority: u8) {
+        if let Some(place) = self.active_priority.get_mut(number as usize) {
+            *place = priority;
+        }
+    }
+
+    /// Reads a 32-bit register; `sub` tells which of those that a bank has.
+    #[inline]
+    pub(crate) fn read(&self, register: BankRegister, sub: u32) -> u32 {
+        match register {
+            BankRegister::Group => self.group,
+            BankRegister::SetEnable | BankRegister::ClearEnable => self.enabled,
+            BankRegister::SetPending | BankRegister::ClearPending => self.pending(),
+            BankRegister::SetActive | BankRegister::ClearActive => self.active,
+            BankRegister::Priority => self.priority.get(sub as usize).copied().unwrap_or(0),
+            BankRegister::Configuration => spread(self.edge >> (sub & 1).wrapping_mul(16)),
+        }
+    }
+
+    /// Writes the bits `mask` of a 32-bit register. Returns the interrupts whose list register, if
+    /// they are in flight, no longer says what it should; for writes to ISACTIVER also those that
+    /// became active.
+    pub(crate) fn write(&mut self, register: BankRegister, sub: u32, value: u32, mask: u32) -> u32 {
+        let set = value & mask & self.implemented;
+        match register {
+            BankRegister::Group => {
+                let changed = (self.group ^ value) & mask & self.implemented;
+                self.group ^= changed;
+                changed
+            }
+            BankRegister::SetEnable => {
+                self.enabled |= set;
+                0
+            }
+            BankRegister::ClearEnable => {
+                let changed = self.enabled & set;
+                self.enabled &= !set;
+                changed
+            }
+            BankRegister::SetPending => {
+                self.latch |= set;
+                0
+            }
+            BankRegister::ClearPending => {
+                let changed = self.taken & set;
+                self.latch &= !set;
+                self.taken &= !set;
+                changed
+            }
+            BankRegister::SetActive => self.set_active(set),
+            BankRegister::ClearActive => self.clear_active(set),
+            BankRegister::Priority => self.write_priority(sub, value, mask),
+            BankRegister::Configuration => {
+                let shift = (sub & 1).wrapping_mul(16);
+                let changed = (self.edge ^ (gather(value).wrapping_shl(shift)))
+                    & gather(mask).wrapping_shl(shift)
+                    & self.configurable;
+                self.edge ^= changed;
+                changed
+            }
+        }
+    }
+
+    fn set_active(&mut self, set: u32) -> u32 {
+        let outside = set & !self.in_flight & !self.active;
+        self.active |= outside;
+        for number in Bits(outside) {
+            self.set_active_priority(number, self.priority(number));
+        }
+        let inside = set & self.in_flight;
+        self.activate |= inside;
+        self.deactivate &= !inside;
+        outside | inside
+    }
+
+    fn clear_active(&mut self, set: u32) -> u32 {
+        self.active &= !(set & !self.in_flight);
+        let inside = set & self.in_flight;
+        self.deactivate |= inside;
+        self.activate &= !inside;
+        inside
+    }
+
+    fn write_priority(&mut self, sub: u32, value: u32, mask: u32) -> u32 {
+        let shift = sub.wrapping_mul(4);
+        let implemented = self.implemented.wrapping_shr(shift);
+        let Some(word) = self.priority.get_mut(sub as usize) else {
+            return 0;
+        };
+        let mut exists = 0;
+        for number in Bits(implemented & 0xf) {
+            exists |= 0xff_u32.wrapping_shl(number.wrapping_mul(8));
+        }
+        let changed = (*word ^ value) & mask & PRIORITY_MASK & exists;
+        *word ^= changed;
+        let mut interrupts = 0;
+        for (number, byte) in (0u32..).zip(changed.to_le_bytes()) {
+            interrupts |= when(byte != 0, bit(number));
+        }
+        interrupts.wrapping_shl(shift)
+    }
+
+    /// Makes interrupts pending by an edge or an SGI.
+    #[inline]
+    pub(crate) const fn pend(&mut self, interrupts: u32) {
+        self.latch |= interrupts & self.implemented;
+    }
+
+    /// Takes the pending state away that an edge or a write caused. Returns what had gone to a list
+    /// register.
+    #[inline]
+    pub(crate) const fn unpend(&mut self, interrupts: u32) -> u32 {
+        let taken = self.taken & interrupts;
+        self.latch &= !interrupts;
+        self.taken &= !interrupts;
+        taken
+    }
+
+    /// Sets the wire of one interrupt high; a rising edge latches.
+    #[inline]
+    pub(crate) const fn raise(&mut self, interrupt: u32) {
+        let interrupt = interrupt & self.implemented;
+        self.latch |= interrupt & self.edge & !self.line;
+        self.line |= interrupt;
+    }
+
+    /// Sets the wire of one interrupt low.
+    #[inline]
+    pub(crate) const fn lower(&mut self, interrupt: u32) {
+        self.line &= !interrupt;
+    }
+
+    /// Tells whether interrupt `number` is level-sensitive.
+    #[inline]
+    pub(crate) const fn is_level(&self, number: u32) -> bool {
+        self.edge & bit(number) == 0
+    }
+
+    /// Makes the value for the list register of interrupt `number`, whose INTID is `id`, and marks it
+    /// as in flight. `physical` names a physical interrupt that is active on behalf of this one.
+    ///
+    /// A level-sensitive interrupt asks for maintenance at its end, when its wire is looked at
+    /// again; until then it is never pending and active at once, since the wire may fall. Neither is
+    /// one with the HW bit, which could not be both (IHI0069, 4.3.2): it goes without that bit first.
+    #[inline]
+    pub(crate) fn take(
+        &mut self,
+        number: u32,
+        id: u32,
+        physical: Option<u8>,
+        groups: GroupEnables,
+    ) -> ListRegister {
+        let interrupt = bit(number);
+        let active = self.active & interrupt != 0;
+        let pending =
+            (self.latch | self.asserted()) & self.enabled & groups.mask(self.group) & interrupt
+                != 0;
+        let priority = if active {
+            self.active_priority(number)
+        } else {
+            self.priority(number)
+        };
+        let mut value = ListRegister::named(id, priority, self.group & interrupt);
+        let mut both = self.edge & interrupt != 0;
+        match physical {
+            Some(_) if active && pending => {
+                both = false;
+                value = value.with_eoi();
+            }
+            Some(physical) => value = value.with_physical(physical),
+            None if !both => value = value.with_eoi(),
+            None => {}
+        }
+        self.in_flight |= interrupt;
+        if active {
+            value = value.with_active();
+        }
+        if pending && (!active || both) {
+            value = value.with_pending();
+            self.taken |= self.latch & interrupt;
+            self.latch &= !interrupt;
+        }
+        value
+    }
+
+    /// Learns from the list register of interrupt `number` what the guest did with it.
+    #[inline]
+    pub(crate) fn observe(&mut self, number: u32, value: ListRegister) -> Observed {
+        let interrupt = bit(number);
+        if !value.is_pending() {
+            self.taken &= !interrupt;
+        }
+        let was = when(value.is_active(), interrupt);
+        if (was | (self.activate & interrupt)) != 0 {
+            self.set_active_priority(number, value.priority());
+        }
+        let active = (was | (self.activate & interrupt)) & !self.deactivate;
+        self.active = (self.active & !interrupt) | active;
+        if value.is_empty() {
+            self.put_back(number);
+            Observed::Finished
+        } else {
+            Observed::Held
+        }
+    }
+
+    /// Takes interrupt `number` out of its list register, after [`Bank::observe`].
+    #[inline]
+    pub(crate) const fn put_back(&mut self, number: u32) {
+        let interrupt = bit(number);
+        self.latch |= self.taken & interrupt;
+        self.taken &= !interrupt;
+        self.in_flight &= !interrupt;
+        self.activate &= !interrupt;
+        self.deactivate &= !interrupt;
+    }
+
+    /// Ends interrupt `number`, which is active and in no list register.
+    #[inline]
+    pub(crate) const fn end(&mut self, number: u32) {
+        self.active &= !bit(number);
+    }
+}

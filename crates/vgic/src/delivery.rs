@@ -1,0 +1,538 @@
+//! Moving interrupts between plain state and the list registers.
+//!
+//! The invariant: while nothing has overflowed, every interrupt of the vCPU that is active or could
+//! be signaled is in a list register. If there are more, the best ones are: the pending one of
+//! highest priority, then the active ones, then the other pending ones, each in the order of
+//! priority. Maintenance interrupts ask for the rest: one when no list register is pending any more
+//! (NPIE), one when an active interrupt that has none is ended (LRENPIE), one when the guest enables
+//! or disables a group, since a disabled group's interrupts come last.
+
+use crate::bank::Observed;
+use crate::bits::{Bits, bit, low_bits};
+use crate::cpu_interface::{control, group_enabled, watch_groups};
+use crate::distributor::Distributor;
+use crate::effects::Effects;
+use crate::list_registers::{ListRegister, MAX_LIST_REGISTERS};
+use crate::priority::{Key, Selection};
+use crate::vcpu::{Overflow, VcpuInterrupts};
+use addr::IntId;
+use machine::VirtualCpuInterface;
+
+/// Whether private interrupts could be brought to the list registers without the distributor.
+#[must_use = "interrupts wait until the distributor is asked"]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrivateDelivery {
+    /// The list registers are up to date.
+    Done,
+    /// No list register is free: take the VM's interrupt lock and call
+    /// [`VcpuInterrupts::deliver`].
+    NeedsDistributor,
+}
+
+/// Whether all interrupts found a list register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Placed {
+    All,
+    NotAll,
+}
+
+impl VcpuInterrupts {
+    /// Brings pending SGIs and PPIs to the list registers. The short path of the timer and of SGIs:
+    /// it needs no lock. Does nothing for a vCPU at rest.
+    #[inline]
+    pub fn deliver_private<H: VirtualCpuInterface>(&mut self, hw: &mut H) -> PrivateDelivery {
+        if !self.resident {
+            return PrivateDelivery::Done;
+        }
+        if self.overflow.any() {
+            return PrivateDelivery::NeedsDistributor;
+        }
+        if self.lowered != 0 {
+            self.take_back_lowered(hw);
+        }
+        let wanted = self.bank.wanted(self.groups) | self.bank.active_outside() | self.relinked;
+        for number in Bits(wanted) {
+            if !self.place_private(number, hw) {
+                return PrivateDelivery::NeedsDistributor;
+            }
+        }
+        PrivateDelivery::Done
+    }
+
+    /// Makes the list registers say what the model says: after a kick, after effects that named this
+    /// vCPU, or when [`VcpuInterrupts::deliver_private`] asks for it. Does nothing for a vCPU at
+    /// rest. The effects do not name this vCPU.
+    pub fn deliver<H: VirtualCpuInterface>(
+        &mut self,
+        distributor: &mut Distributor,
+        hw: &mut H,
+    ) -> Effects {
+        let mut effects = Effects::NONE;
+        if !self.resident {
+            return effects;
+        }
+        if distributor.looks.contains(self.index) {
+            self.publish(distributor, hw, &mut effects);
+        }
+        self.groups = distributor.groups();
+        let request = distributor.request(self.index);
+        if request.refold
+            || self.overflow.any()
+            || (request.lowered && self.any_withdrawn(distributor, hw))
+            || self.deliver_private(hw) == PrivateDelivery::NeedsDistributor
+            || self.place_shared(distributor, hw, &mut effects) == Placed::NotAll
+        {
+            self.rebuild(distributor, hw, &mut effects);
+        }
+        effects.kick.remove(self.index);
+        effects
+    }
+
+    /// Handles the maintenance interrupt, whatever it was for: a spurious one does no harm. The cause
+    /// is gone afterwards, so that the interrupt is not asserted when the guest goes on.
+    pub fn maintain<H: VirtualCpuInterface>(
+        &mut self,
+        distributor: &mut Distributor,
+        hw: &mut H,
+    ) -> Effects {
+        let mut effects = Effects::NONE;
+        if self.resident {
+            self.publish(distributor, hw, &mut effects);
+            effects.merge(self.deliver(distributor, hw));
+            effects.kick.remove(self.index);
+        }
+        effects
+    }
+
+    /// Learns from the list registers what the guest did since the last look. What is still pending
+    /// or active stays where it is.
+    pub(crate) fn publish<H: VirtualCpuInterface>(
+        &mut self,
+        distributor: &mut Distributor,
+        hw: &mut H,
+        effects: &mut Effects,
+    ) {
+        for slot in Bits(self.slots.used()) {
+            self.look_at(slot, distributor, hw, effects);
+        }
+        distributor.looks.remove(self.index);
+    }
+
+    /// Puts the vCPU on this CPU: loads its CPU interface and fills the list registers. Before it,
+    /// make [`VcpuInterrupts::linked_physical`] active on this CPU.
+    pub fn load<H: VirtualCpuInterface>(
+        &mut self,
+        distributor: &mut Distributor,
+        hw: &mut H,
+    ) -> Effects {
+        self.interface.load(hw);
+        let count = u32::try_from(hw.list_register_count().min(MAX_LIST_REGISTERS)).unwrap_or(0);
+        self.capacity = count;
+        for slot in Bits(!hw.empty_list_registers() & low_bits(count)) {
+            hw.set_list_register(slot as usize, 0);
+        }
+        self.resident = true;
+        distributor.join_cpu(self.index);
+        if distributor.active_words != 0 {
+            let mut request = distributor.request(self.index);
+            request.refold = true;
+            distributor.set_request(self.index, request);
+        }
+        self.control = control::ENABLE;
+        hw.set_control(control::ENABLE);
+        self.deliver(distributor, hw)
+    }
+
+    /// Takes the vCPU off this CPU: all that it had in flight becomes plain state, and its CPU
+    /// interface is saved and disabled. After it, make [`VcpuInterrupts::linked_physical`] inactive
+    /// on this CPU.
+    pub fn save<H: VirtualCpuInterface>(
+        &mut self,
+        distributor: &mut Distributor,
+        hw: &mut H,
+    ) -> Effects {
+        let mut effects = Effects::NONE;
+        if !self.resident {
+            return effects;
+        }
+        self.fold(distributor, hw, &mut effects);
+        self.interface.save(hw);
+        hw.set_control(0);
+        self.control = 0;
+        self.resident = false;
+        self.capacity = 0;
+        self.lowered = 0;
+        distributor.leave_cpu(self.index);
+        effects.kick.remove(self.index);
+        effects
+    }
+
+    /// Tells whether a vCPU at rest has an interrupt that would be signaled: its WFI ends (Arm ARM,
+    /// D1.6.2, "WFI wake-up events"). PSTATE.I does not matter for that.
+    #[must_use]
+    pub fn has_deliverable(&self, distributor: &Distributor) -> bool {
+        let interface = &self.interface;
+        let group = self.bank.group();
+        Bits(self.bank.deliverable(distributor.groups())).any(|number| {
+            interface.lets_through(self.bank.priority(number), group & bit(number) != 0)
+        }) || distributor.any_for(self.index, |priority, group1| {
+            interface.lets_through(priority, group1)
+        })
+    }
+
+    /// As [`VcpuInterrupts::has_deliverable`], for a vCPU that is on this CPU.
+    #[must_use]
+    pub fn has_deliverable_now<H: VirtualCpuInterface>(
+        &mut self,
+        distributor: &Distributor,
+        hw: &H,
+    ) -> bool {
+        self.interface.save(hw);
+        let interface = &self.interface;
+        Bits(self.slots.used()).any(|slot| {
+            let value = ListRegister::from_register(hw.list_register(slot as usize));
+            value.is_pending() && interface.lets_through(value.priority(), value.is_group1())
+        }) || self.has_deliverable(distributor)
+    }
+
+    /// Puts one private interrupt into a list register, or a new value into the one it has. Tells
+    /// whether there was one.
+    #[inline]
+    fn place_private<H: VirtualCpuInterface>(&mut self, number: u32, hw: &mut H) -> bool {
+        let slot = if self.bank.in_flight() & bit(number) == 0 {
+            match self.free_slot(hw) {
+                Some(slot) => slot,
+                None => return false,
+            }
+        } else {
+            let slot = self.slots.of_private(number);
+            self.observe_private(slot, number, hw);
+            self.bank.put_back(number);
+            let due = self.bank.deliverable(self.groups) | self.bank.active_outside();
+            if due & bit(number) == 0 {
+                hw.set_list_register(slot as usize, 0);
+                self.slots.release(slot);
+                return true;
+            }
+            slot
+        };
+        let linked = self.linked & bit(number) != 0;
+        let physical = linked
+            .then(|| self.physical.get(number as usize).copied())
+            .flatten();
+        let value = self.bank.take(number, number, physical, self.groups);
+        hw.set_list_register(slot as usize, value.get());
+        self.slots.assign(slot, number);
+        true
+    }
+
+    /// Finds a list register that was never filled, or one of a private interrupt that the guest has
+    /// finished with.
+    #[inline]
+    fn free_slot<H: VirtualCpuInterface>(&mut self, hw: &mut H) -> Option<u32> {
+        if let Some(slot) = self.slots.free(self.capacity) {
+            return Some(slot);
+        }
+        for slot in Bits(hw.empty_list_registers() & self.slots.private()) {
+            self.observe_private(slot, self.slots.id(slot), hw);
+            self.slots.release(slot);
+        }
+        self.slots.free(self.capacity)
+    }
+
+    /// Learns from a list register what the guest did with a private interrupt.
+    #[inline]
+    fn observe_private<H: VirtualCpuInterface>(
+        &mut self,
+        slot: u32,
+        number: u32,
+        hw: &H,
+    ) -> (Observed, ListRegister) {
+        let value = ListRegister::from_register(hw.list_register(slot as usize));
+        let observed = self.bank.observe(number, value);
+        if observed == Observed::Finished && value.is_hardware() {
+            // Hardware has deactivated the physical interrupt too; it may have come again since.
+            self.linked &= !bit(number) | self.relinked;
+        }
+        self.relinked &= !bit(number);
+        (observed, value)
+    }
+
+    /// Looks at the list registers of private interrupts.
+    pub(crate) fn look_at_private<H: VirtualCpuInterface>(&mut self, hw: &mut H) {
+        for slot in Bits(self.slots.private()) {
+            let (observed, value) = self.observe_private(slot, self.slots.id(slot), hw);
+            self.forget_finished(slot, observed, value, hw);
+        }
+    }
+
+    /// Takes a private interrupt out of its list register.
+    pub(crate) fn take_back_private<H: VirtualCpuInterface>(&mut self, number: u32, hw: &mut H) {
+        let slot = self.slots.of_private(number);
+        let _ = self.observe_private(slot, number, hw);
+        self.bank.put_back(number);
+        hw.set_list_register(slot as usize, 0);
+        self.slots.release(slot);
+    }
+
+    /// Takes PPIs out of their list registers whose wire fell before they were acknowledged.
+    fn take_back_lowered<H: VirtualCpuInterface>(&mut self, hw: &mut H) {
+        let withdrawn = self.bank.withdrawn(self.lowered) & !self.linked;
+        for number in Bits(withdrawn) {
+            self.take_back_private(number, hw);
+        }
+        self.lowered = 0;
+    }
+
+    fn look_at<H: VirtualCpuInterface>(
+        &mut self,
+        slot: u32,
+        distributor: &mut Distributor,
+        hw: &mut H,
+        effects: &mut Effects,
+    ) {
+        let id = self.slots.id(slot);
+        let (observed, value) = if id < IntId::FIRST_SPI {
+            self.observe_private(slot, id, hw)
+        } else {
+            let value = ListRegister::from_register(hw.list_register(slot as usize));
+            (distributor.observe(id, value, effects), value)
+        };
+        self.forget_finished(slot, observed, value, hw);
+    }
+
+    /// Frees the slot of an interrupt that the guest has finished with. One that asked for
+    /// maintenance does so until it is overwritten.
+    fn forget_finished<H: VirtualCpuInterface>(
+        &mut self,
+        slot: u32,
+        observed: Observed,
+        value: ListRegister,
+        hw: &mut H,
+    ) {
+        match observed {
+            Observed::Finished => {
+                if value.wants_eoi() {
+                    hw.set_list_register(slot as usize, 0);
+                }
+                self.slots.release(slot);
+            }
+            Observed::Held => {}
+        }
+    }
+
+    /// Tells whether a list register holds an SPI as pending whose wire is low again.
+    fn any_withdrawn<H: VirtualCpuInterface>(&self, distributor: &Distributor, hw: &H) -> bool {
+        Bits(self.slots.shared()).any(|slot| {
+            let id = self.slots.id(slot);
+            let (word, number) = crate::routing::split(id);
+            let withdrawn = distributor
+                .bank(word)
+                .map_or(0, |bank| bank.withdrawn(bit(number)));
+            withdrawn != 0
+                && ListRegister::from_register(hw.list_register(slot as usize)).is_pending()
+        })
+    }
+
+    /// Puts the SPIs that came up for this vCPU into list registers.
+    fn place_shared<H: VirtualCpuInterface>(
+        &mut self,
+        distributor: &mut Distributor,
+        hw: &mut H,
+        effects: &mut Effects,
+    ) -> Placed {
+        let mut request = distributor.request(self.index);
+        request.lowered = false;
+        let words = request.words;
+        request.words = 0;
+        distributor.set_request(self.index, request);
+        for word in Bits(words) {
+            for number in Bits(distributor.wanted_by(self.index, word)) {
+                let id = crate::routing::join(word, number);
+                if !self.place_spi(id, distributor, hw, effects) {
+                    self.restore_words(distributor, words);
+                    return Placed::NotAll;
+                }
+            }
+        }
+        // Making room may have brought up more.
+        if distributor.request(self.index).words == 0 {
+            Placed::All
+        } else {
+            Placed::NotAll
+        }
+    }
+
+    fn restore_words(&self, distributor: &mut Distributor, words: u32) {
+        let mut request = distributor.request(self.index);
+        request.words |= words;
+        distributor.set_request(self.index, request);
+    }
+
+    fn place_spi<H: VirtualCpuInterface>(
+        &mut self,
+        id: u32,
+        distributor: &mut Distributor,
+        hw: &mut H,
+        effects: &mut Effects,
+    ) -> bool {
+        let held = self.slots.of_shared(id);
+        let slot = match held.or_else(|| self.free_slot(hw)) {
+            Some(slot) => slot,
+            None => {
+                for slot in Bits(hw.empty_list_registers() & self.slots.shared()) {
+                    self.look_at(slot, distributor, hw, effects);
+                }
+                match self.slots.free(self.capacity) {
+                    Some(slot) => slot,
+                    None => return false,
+                }
+            }
+        };
+        if held.is_some() {
+            let value = ListRegister::from_register(hw.list_register(slot as usize));
+            if distributor.observe(id, value, effects) == Observed::Held {
+                distributor.put_back(id, effects);
+            }
+            if distributor.target(id) != Some(self.index)
+                && distributor.active_holder(id) != Some(self.index)
+            {
+                // It was routed to another vCPU meanwhile, which has been told.
+                hw.set_list_register(slot as usize, 0);
+                self.slots.release(slot);
+                return true;
+            }
+        }
+        let value = distributor.take(id, self.index);
+        hw.set_list_register(slot as usize, value.get());
+        self.slots.assign(slot, id);
+        true
+    }
+
+    /// Takes everything out of the list registers and ends what the guest ended elsewhere.
+    fn fold<H: VirtualCpuInterface>(
+        &mut self,
+        distributor: &mut Distributor,
+        hw: &mut H,
+        effects: &mut Effects,
+    ) {
+        for slot in Bits(self.slots.used()) {
+            let id = self.slots.id(slot);
+            if id < IntId::FIRST_SPI {
+                let _ = self.observe_private(slot, id, hw);
+                self.bank.put_back(id);
+            } else {
+                let value = ListRegister::from_register(hw.list_register(slot as usize));
+                if distributor.observe(id, value, effects) == Observed::Held {
+                    distributor.put_back(id, effects);
+                }
+            }
+            hw.set_list_register(slot as usize, 0);
+        }
+        self.slots.clear();
+        if self.overflow.active {
+            self.end_counted(distributor, hw, effects);
+        }
+        self.overflow = Overflow::default();
+        self.lowered = 0;
+        effects.deactivate =
+            crate::PrivateSet::from_bits(effects.deactivate.bits() | self.settle_links().bits());
+        distributor.note_folded(self.index);
+    }
+
+    /// Ends as many active interrupts without a list register as the guest has ended: with
+    /// EOImode 0 it ends them in the order of priority.
+    fn end_counted<H: VirtualCpuInterface>(
+        &mut self,
+        distributor: &mut Distributor,
+        hw: &mut H,
+        effects: &mut Effects,
+    ) {
+        let count = (hw.control() >> control::EOI_COUNT_SHIFT) & 0x1f;
+        if count == 0 {
+            return;
+        }
+        hw.set_control(self.control);
+        let selection = self.outside(distributor, MAX_LIST_REGISTERS);
+        for key in selection.iter().take(count as usize) {
+            let id = key.id();
+            if id < IntId::FIRST_SPI {
+                self.bank.end(id);
+            } else {
+                distributor.end(id, effects);
+            }
+        }
+    }
+
+    /// Selects the active interrupts that are in no list register.
+    fn outside(&self, distributor: &mut Distributor, capacity: usize) -> Selection {
+        let mut selection = Selection::new(capacity);
+        for number in Bits(self.bank.active_outside()) {
+            selection.offer(Key::of_active(number, self.bank.active_priority(number)));
+        }
+        distributor.offer_active(self.index, &mut selection);
+        selection
+    }
+
+    /// Folds, and fills the list registers with the best interrupts.
+    fn rebuild<H: VirtualCpuInterface>(
+        &mut self,
+        distributor: &mut Distributor,
+        hw: &mut H,
+        effects: &mut Effects,
+    ) {
+        self.fold(distributor, hw, effects);
+        let machine_control = hw.machine_control();
+        let capacity = self.capacity as usize;
+        let active = self.outside(distributor, capacity);
+        let mut pending = Selection::new(capacity);
+        let group = self.bank.group();
+        for number in Bits(self.bank.deliverable(self.groups)) {
+            let at = group_enabled(machine_control, group & bit(number) != 0);
+            pending.offer(Key::new(number, self.bank.priority(number), at));
+        }
+        let mut request = distributor.request(self.index);
+        distributor.offer_pending(self.index, request.words, machine_control, &mut pending);
+
+        let reserved = usize::from(pending.len() > 0);
+        let actives = active.len().min(capacity.saturating_sub(reserved));
+        let pendings = pending.len().min(capacity.saturating_sub(actives));
+        self.overflow = Overflow {
+            active: active.overflowed() || actives < active.len(),
+            pending: pending.overflowed() || pendings < pending.len(),
+        };
+        let chosen = active
+            .iter()
+            .take(actives)
+            .chain(pending.iter().take(pendings));
+        for key in chosen {
+            if key.id() < IntId::FIRST_SPI {
+                let _ = self.place_private(key.id(), hw);
+            } else {
+                let _ = self.place_spi(key.id(), distributor, hw, effects);
+            }
+        }
+        request.refold = false;
+        request.lowered = false;
+        if !self.overflow.pending {
+            request.words = 0;
+        }
+        distributor.set_request(self.index, request);
+        self.write_control_register(machine_control, hw);
+    }
+
+    fn write_control_register<H: VirtualCpuInterface>(&mut self, machine_control: u32, hw: &mut H) {
+        let mut value = control::ENABLE;
+        if self.overflow.active {
+            value |= control::NOT_PRESENT;
+        }
+        if self.overflow.pending {
+            value |= control::NO_PENDING | watch_groups(machine_control);
+        }
+        // EOIcount must start from 0 when it begins to count.
+        if value != self.control || self.overflow.active {
+            self.control = value;
+            hw.set_control(value);
+        }
+    }
+}
