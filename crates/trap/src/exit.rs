@@ -303,7 +303,7 @@ mod tests {
             direction: Direction::Read,
         };
         assert_eq!(exit(0x18, iss), Exit::SystemRegister(expected));
-        let recognize = |class| SysRegAccess::recognize(Esr::new(class << 26 | iss));
+        let recognize = |class: u64| SysRegAccess::recognize(Esr::new(class << 26 | iss));
         assert_eq!(recognize(0x18), Some(expected));
         assert_eq!(recognize(0x19), None);
     }
