@@ -23,6 +23,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Boots a machine description in the emulator; the terminal is the guest's console.
     Run(RunOptions),
+    /// Checks rules of the code base: layers, unsafe code, wildcard arms, licences.
+    Check(CheckOptions),
     /// Installs what building and running needs and this machine lacks, after saying what it will do.
     Setup(SetupOptions),
     /// Builds a bare-metal image: an ELF with symbols and the raw binary that the emulator boots.
@@ -124,6 +126,17 @@ pub(crate) struct GuestsOptions {
     /// One more executable file in the root file system; may be given again.
     #[arg(long = "extra", value_name = "FILE:/PATH/IN/GUEST")]
     pub(crate) extra: Vec<ExtraFile>,
+}
+
+/// Options of `cargo xtask check`.
+#[derive(Args, Debug)]
+pub(crate) struct CheckOptions {
+    /// Show every place, not only counts and violations.
+    #[arg(long)]
+    pub(crate) verbose: bool,
+    /// Record the counts as they are now as the accepted ones, before checking.
+    #[arg(long)]
+    pub(crate) accept: bool,
 }
 
 /// Options of `cargo xtask bare`.

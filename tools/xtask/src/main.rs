@@ -1,5 +1,6 @@
 //! Does everything that a developer of Bulkhead does, as one command: `cargo xtask`.
 
+mod check;
 mod cli;
 mod console;
 mod elf;
@@ -31,6 +32,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Setup(options) => setup::command(&options)?,
         Command::BuildImage(options) => images::command(&options)?,
         Command::Guests(options) => guests::command(&options)?,
+        Command::Check(options) => check::command(&options)?,
         Command::Run(options) => run::command(&options)?,
         Command::Own(options) => {
             let never = emulator::become_owned(options.parent, &options.command)?;

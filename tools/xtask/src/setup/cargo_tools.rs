@@ -17,9 +17,19 @@ pub(crate) struct CargoTools {
 /// Returns the extra commands, building those that are missing.
 pub(crate) fn ensure() -> Result<CargoTools> {
     Ok(CargoTools {
-        deny: ensure_one("cargo-deny")?,
-        nextest: ensure_one("cargo-nextest")?,
+        deny: deny()?,
+        nextest: nextest()?,
     })
+}
+
+/// Returns cargo-deny, building it where it is missing.
+pub(crate) fn deny() -> Result<PathBuf> {
+    ensure_one("cargo-deny")
+}
+
+/// Returns cargo-nextest, building it where it is missing.
+pub(crate) fn nextest() -> Result<PathBuf> {
+    ensure_one("cargo-nextest")
 }
 
 /// Says what would be installed, without changing anything.
