@@ -23,6 +23,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Boots a machine description in the emulator; the terminal is the guest's console.
     Run(RunOptions),
+    /// Runs every check and every test; the last line counts them.
+    Test(TestOptions),
     /// Checks rules of the code base: layers, unsafe code, wildcard arms, licences.
     Check(CheckOptions),
     /// Installs what building and running needs and this machine lacks, after saying what it will do.
@@ -126,6 +128,17 @@ pub(crate) struct GuestsOptions {
     /// One more executable file in the root file system; may be given again.
     #[arg(long = "extra", value_name = "FILE:/PATH/IN/GUEST")]
     pub(crate) extra: Vec<ExtraFile>,
+}
+
+/// Options of `cargo xtask test`.
+#[derive(Args, Debug)]
+pub(crate) struct TestOptions {
+    /// Long tests too: ignored ones, many more cases of property tests.
+    #[arg(long)]
+    pub(crate) long: bool,
+    /// Only steps and tests with this in their name.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
 }
 
 /// Options of `cargo xtask check`.

@@ -81,7 +81,7 @@ pub(crate) fn build(target: &RustTarget, package: &str, bin: &str) -> Result<Ima
         .args(["--package", package, "--bin", bin]);
     process::run(&mut command).with_context(|| format!("cannot build the image {package}"))?;
 
-    let elf_path = paths::target_dir().join(TARGET).join(PROFILE).join(bin);
+    let elf_path = folder().join(bin);
     let bytes =
         std::fs::read(&elf_path).with_context(|| format!("cannot read {}", elf_path.display()))?;
     let raw = elf::to_raw(&bytes)
@@ -98,6 +98,11 @@ pub(crate) fn build(target: &RustTarget, package: &str, bin: &str) -> Result<Ima
         elf: elf_path,
         raw: raw_path,
     })
+}
+
+/// Returns the folder that images and their raw binaries are built into.
+pub(crate) fn folder() -> PathBuf {
+    paths::target_dir().join(TARGET).join(PROFILE)
 }
 
 /// Returns a cargo that finds core and alloc of the bare-metal target.

@@ -11,6 +11,7 @@ mod paths;
 mod process;
 mod run;
 mod setup;
+mod test;
 
 use clap::Parser;
 use cli::{Cli, Command};
@@ -21,17 +22,32 @@ fn main() -> ExitCode {
     match dispatch(cli.command) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            if error.downcast_ref::<AlreadyReported>().is_none() {
+                eprintln!("error: {error:#}");
+            }
             ExitCode::FAILURE
         }
     }
 }
+
+/// A failure that has been told in full: nothing is printed after it.
+#[derive(Debug)]
+struct AlreadyReported;
+
+impl std::fmt::Display for AlreadyReported {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("failed")
+    }
+}
+
+impl std::error::Error for AlreadyReported {}
 
 fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Setup(options) => setup::command(&options)?,
         Command::BuildImage(options) => images::command(&options)?,
         Command::Guests(options) => guests::command(&options)?,
+        Command::Test(options) => test::command(&options)?,
         Command::Check(options) => check::command(&options)?,
         Command::Run(options) => run::command(&options)?,
         Command::Own(options) => {

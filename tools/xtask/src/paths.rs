@@ -32,7 +32,12 @@ pub(crate) fn cache_dir() -> Result<PathBuf> {
 
 /// Returns the cargo that runs us, or the one on the path.
 pub(crate) fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Returns a command that runs a program as if the user had called it in the workspace's root.
+pub(crate) fn program(name: impl AsRef<std::ffi::OsStr>) -> Command {
+    let mut command = Command::new(name);
     command.current_dir(workspace_root());
     // What `cargo run` sets for this package must not reach other packages' builds.
     for (name, _) in std::env::vars_os() {

@@ -57,7 +57,8 @@ fn suite_of(role: FileRole, name: &str) -> Result<&str> {
     Ok(suite)
 }
 
-fn fetch(suite: &str) -> Result<DebianGuest> {
+/// Returns the guest of a suite with the kernel modules that the root file system loads.
+pub(crate) fn fetch(suite: &str) -> Result<DebianGuest> {
     let wanted: Vec<String> = initramfs::MODULES.map(str::to_owned).to_vec();
     debian::ensure(&paths::cache_dir()?, suite, &wanted, false)
 }
