@@ -45,6 +45,13 @@ mod teardown;
 mod vmid;
 mod walk;
 
+#[cfg(test)]
+mod fakes;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod vmid_tests;
+
 pub use descriptor::{
     AttributeFormat, Attributes, Descriptor, Entry, Leaf, Level, MemoryKind, Permissions, Software,
 };
