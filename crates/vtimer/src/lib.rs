@@ -2,8 +2,8 @@
 //!
 //! - The **virtual timer** is the hardware's while the vCPU is loaded. [`Timers::switch_out`] takes
 //!   it over when the vCPU leaves its CPU, [`Timers::switch_in`] says what to put back.
-//! - The **physical timer** is emulated: EL2 traps its registers (CNTHCTL_EL2.EL1PCEN and EL1PCTEN
-//!   clear) and keeps the machine's one to itself.
+//! - The **physical timer** is treated in the same way where the CPU can offset it (FEAT_ECV).
+//!   Otherwise it is emulated: EL2 traps its registers (CNTHCTL_EL2.EL1PCEN and EL1PCTEN clear).
 //!
 //! Time goes in as `now`, the machine's physical counter in ticks. A [`Deadline`] in the past does
 //! not exist: a timer that has fired is [`Deadline::Reached`] and arms nothing, so that a guest

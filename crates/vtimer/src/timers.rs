@@ -7,12 +7,12 @@ use crate::{Deadline, Timer, TimerRegister};
 pub enum TimerKind {
     /// CNTV: the hardware's while the vCPU is loaded.
     Virtual,
-    /// CNTP: always emulated.
+    /// CNTP: emulated, or the hardware's too where the CPU can offset it (FEAT_ECV).
     Physical,
 }
 
-/// Whether the virtual timer's interrupt is active at the physical GIC: delivered to the guest by a
-/// list register with the HW bit, and not deactivated yet.
+/// Whether a timer's interrupt is active at the physical GIC: delivered to the guest by a list
+/// register with the HW bit, and not deactivated yet. An emulated timer's never is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum InterruptState {
     /// It is not.
@@ -22,18 +22,18 @@ pub enum InterruptState {
     Active,
 }
 
-/// The virtual timer as the hardware has it.
+/// A timer as the hardware has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HardwareTimer {
-    /// CNTV_CTL_EL0.
+    /// CNTV_CTL_EL0 or CNTP_CTL_EL0.
     pub control: u64,
-    /// CNTV_CVAL_EL0.
+    /// CNTV_CVAL_EL0 or CNTP_CVAL_EL0.
     pub compare: u64,
     /// The timer's interrupt at this CPU's redistributor.
     pub interrupt: InterruptState,
 }
 
-/// What a CPU owes after a vCPU has left it. CNTV_CTL_EL0 has been set to 0 before.
+/// What a CPU owes after a vCPU has left it. The timer's control register has been set to 0 before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "an interrupt left active silences the next vCPU's timer"]
 pub enum SwitchOut {
@@ -46,26 +46,31 @@ pub enum SwitchOut {
 /// What a CPU sets for a vCPU that it is about to run, in this order: the interrupt's state, the
 /// offset, the compare value, the control register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use = "the vCPU's virtual timer has to be loaded"]
+#[must_use = "the vCPU's timer has to be loaded"]
 pub struct SwitchIn {
     /// The timer's interrupt at this CPU's redistributor; found inactive.
     pub interrupt: InterruptState,
-    /// CNTVOFF_EL2.
+    /// CNTVOFF_EL2 or CNTPOFF_EL2.
     pub offset: u64,
-    /// CNTV_CVAL_EL0.
+    /// CNTV_CVAL_EL0 or CNTP_CVAL_EL0.
     pub compare: u64,
-    /// CNTV_CTL_EL0.
+    /// CNTV_CTL_EL0 or CNTP_CTL_EL0.
     pub control: u64,
 }
 
-/// The timers of one vCPU. While the vCPU is loaded, the virtual timer here is out of date and only
-/// the physical one counts.
+/// The timers of one vCPU. A timer that the hardware has while the vCPU is loaded is out of date
+/// here for that time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timers {
-    virtual_timer: Timer,
-    physical_timer: Timer,
-    virtual_offset: u64,
-    physical_offset: u64,
+    virtual_channel: Channel,
+    physical_channel: Channel,
+}
+
+/// A timer with its counter's offset and its interrupt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Channel {
+    timer: Timer,
+    offset: u64,
     interrupt: InterruptState,
 }
 
@@ -73,16 +78,19 @@ impl Timers {
     /// Makes disabled timers. The guest's counters are the machine's less the offsets, in ticks.
     #[must_use]
     pub fn new(virtual_offset: u64, physical_offset: u64) -> Self {
+        let channel = |offset| Channel {
+            offset,
+            ..Channel::default()
+        };
         Self {
-            virtual_offset,
-            physical_offset,
-            ..Self::default()
+            virtual_channel: channel(virtual_offset),
+            physical_channel: channel(physical_offset),
         }
     }
 
     /// Disables both timers, as a CPU's reset does; the counters go on. The vCPU is not loaded.
     pub fn reset(&mut self) {
-        *self = Self::new(self.virtual_offset, self.physical_offset);
+        *self = Self::new(self.virtual_channel.offset, self.physical_channel.offset);
     }
 
     /// Returns the guest's counter that `kind` compares with: CNTVCT_EL0 or CNTPCT_EL0.
@@ -94,40 +102,34 @@ impl Timers {
     /// Returns how far the guest's counter lags behind the machine's, in ticks.
     #[must_use]
     pub const fn offset(&self, kind: TimerKind) -> u64 {
-        match kind {
-            TimerKind::Virtual => self.virtual_offset,
-            TimerKind::Physical => self.physical_offset,
-        }
+        self.channel(kind).offset
     }
 
     /// Reads a register for a guest that trapped on it.
     #[must_use]
     pub const fn read(&self, kind: TimerKind, register: TimerRegister, now: u64) -> u64 {
-        let count = self.count(kind, now);
-        self.timer(kind).read(register, count)
+        self.channel(kind)
+            .timer
+            .read(register, self.count(kind, now))
     }
 
     /// Writes a register for a guest that trapped on it. Afterwards, set the interrupt's level from
     /// [`Timers::is_asserted`] and EL2's timer from [`Timers::loaded_deadline`].
     pub const fn write(&mut self, kind: TimerKind, register: TimerRegister, value: u64, now: u64) {
         let count = self.count(kind, now);
-        let timer = match kind {
-            TimerKind::Virtual => &mut self.virtual_timer,
-            TimerKind::Physical => &mut self.physical_timer,
-        };
-        timer.write(register, value, count);
+        self.channel_mut(kind).timer.write(register, value, count);
     }
 
     /// Tells whether the line of a timer is high.
     #[must_use]
     pub const fn is_asserted(&self, kind: TimerKind, now: u64) -> bool {
-        self.timer(kind).is_asserted(self.count(kind, now))
+        self.channel(kind).timer.is_asserted(self.count(kind, now))
     }
 
     /// Returns when the line of a timer rises.
     #[must_use]
     pub const fn deadline(&self, kind: TimerKind, now: u64) -> Deadline {
-        match self.timer(kind).distance(self.count(kind, now)) {
+        match self.channel(kind).timer.distance(self.count(kind, now)) {
             None => Deadline::Never,
             Some(0) => Deadline::Reached,
             // The machine's counter does not wrap in its lifetime.
@@ -138,51 +140,63 @@ impl Timers {
         }
     }
 
-    /// Returns when EL2 has to act for the vCPU while it is loaded: for the emulated timer only,
-    /// the hardware sees to the other.
+    /// Returns when EL2 has to act for a loaded vCPU whose physical timer is emulated. The hardware
+    /// sees to the virtual timer, and to the physical one where that is not emulated.
     #[must_use]
     pub const fn loaded_deadline(&self, now: u64) -> Deadline {
         self.deadline(TimerKind::Physical, now)
     }
 
     /// Returns when a vCPU that is not loaded must become runnable for one of its timers.
-    ///
-    /// The virtual timer's interrupt does not count while it is active: the vCPU has it already.
     #[must_use]
     pub fn wake_deadline(&self, now: u64) -> Deadline {
-        let virtual_deadline = match self.interrupt {
-            InterruptState::Inactive => self.deadline(TimerKind::Virtual, now),
-            InterruptState::Active => Deadline::Never,
-        };
-        virtual_deadline.earliest(self.deadline(TimerKind::Physical, now))
+        self.undelivered_deadline(TimerKind::Virtual, now)
+            .earliest(self.undelivered_deadline(TimerKind::Physical, now))
     }
 
-    /// Takes over the virtual timer of a vCPU that leaves its CPU. Read the hardware first, then
-    /// set CNTV_CTL_EL0 to 0, then do what this returns.
-    pub const fn switch_out(&mut self, hardware: HardwareTimer) -> SwitchOut {
-        self.virtual_timer = Timer::from_registers(hardware.control, hardware.compare);
-        self.interrupt = hardware.interrupt;
+    /// Takes over a timer that the hardware had, as the vCPU leaves its CPU. Read the hardware
+    /// first, then set the control register to 0, then do what this returns.
+    pub const fn switch_out(&mut self, kind: TimerKind, hardware: HardwareTimer) -> SwitchOut {
+        let channel = self.channel_mut(kind);
+        channel.timer = Timer::from_registers(hardware.control, hardware.compare);
+        channel.interrupt = hardware.interrupt;
         match hardware.interrupt {
             InterruptState::Inactive => SwitchOut::Done,
             InterruptState::Active => SwitchOut::ClearActive,
         }
     }
 
-    /// Returns what to load for a vCPU that is about to run. If its virtual timer has expired, the
-    /// hardware raises the interrupt by itself.
-    pub const fn switch_in(&self) -> SwitchIn {
+    /// Returns what to load of a timer that the hardware has while the vCPU runs. If it has
+    /// expired, the hardware raises the interrupt by itself.
+    pub const fn switch_in(&self, kind: TimerKind) -> SwitchIn {
+        let channel = self.channel(kind);
         SwitchIn {
-            interrupt: self.interrupt,
-            offset: self.virtual_offset,
-            compare: self.virtual_timer.compare(),
-            control: self.virtual_timer.control(),
+            interrupt: channel.interrupt,
+            offset: channel.offset,
+            compare: channel.timer.compare(),
+            control: channel.timer.control(),
         }
     }
 
-    const fn timer(&self, kind: TimerKind) -> &Timer {
+    /// Returns when the line rises, unless the vCPU has the interrupt already.
+    const fn undelivered_deadline(&self, kind: TimerKind, now: u64) -> Deadline {
+        match self.channel(kind).interrupt {
+            InterruptState::Inactive => self.deadline(kind, now),
+            InterruptState::Active => Deadline::Never,
+        }
+    }
+
+    const fn channel(&self, kind: TimerKind) -> &Channel {
         match kind {
-            TimerKind::Virtual => &self.virtual_timer,
-            TimerKind::Physical => &self.physical_timer,
+            TimerKind::Virtual => &self.virtual_channel,
+            TimerKind::Physical => &self.physical_channel,
+        }
+    }
+
+    const fn channel_mut(&mut self, kind: TimerKind) -> &mut Channel {
+        match kind {
+            TimerKind::Virtual => &mut self.virtual_channel,
+            TimerKind::Physical => &mut self.physical_channel,
         }
     }
 }
@@ -257,28 +271,33 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_moves_the_timer_and_its_active_interrupt() {
-        let mut timers = Timers::new(100, 0);
-        let out = timers.switch_out(hardware(0b101, 500, InterruptState::Active));
-        assert_eq!(out, SwitchOut::ClearActive);
-        assert_eq!(
-            timers.switch_in(),
-            SwitchIn {
-                interrupt: InterruptState::Active,
-                offset: 100,
-                compare: 500,
-                control: 1,
-            }
-        );
-        let out = timers.switch_out(hardware(1, 500, InterruptState::Inactive));
-        assert_eq!(out, SwitchOut::Done);
-        assert_eq!(timers.switch_in().interrupt, InterruptState::Inactive);
+    fn a_switch_moves_a_timer_and_its_active_interrupt() {
+        for (kind, offset) in [(TimerKind::Virtual, 100), (TimerKind::Physical, 7)] {
+            let mut timers = Timers::new(100, 7);
+            let out = timers.switch_out(kind, hardware(0b101, 500, InterruptState::Active));
+            assert_eq!(out, SwitchOut::ClearActive);
+            assert_eq!(
+                timers.switch_in(kind),
+                SwitchIn {
+                    interrupt: InterruptState::Active,
+                    offset,
+                    compare: 500,
+                    control: 1,
+                }
+            );
+            let out = timers.switch_out(kind, hardware(1, 500, InterruptState::Inactive));
+            assert_eq!(out, SwitchOut::Done);
+            assert_eq!(timers.switch_in(kind).interrupt, InterruptState::Inactive);
+        }
     }
 
     #[test]
     fn a_sleeping_vcpu_wakes_for_the_earlier_timer() {
         let mut timers = Timers::new(0, 0);
-        let _ = timers.switch_out(hardware(1, 500, InterruptState::Inactive));
+        let _ = timers.switch_out(
+            TimerKind::Virtual,
+            hardware(1, 500, InterruptState::Inactive),
+        );
         assert_eq!(timers.wake_deadline(100), Deadline::At(500));
         timers.write(TimerKind::Physical, TimerRegister::Control, 1, 100);
         timers.write(TimerKind::Physical, TimerRegister::CompareValue, 300, 100);
@@ -289,14 +308,14 @@ mod tests {
     #[test]
     fn an_interrupt_that_the_guest_has_already_wakes_nobody() {
         let mut timers = Timers::new(0, 0);
-        let _ = timers.switch_out(hardware(1, 500, InterruptState::Active));
+        let _ = timers.switch_out(TimerKind::Virtual, hardware(1, 500, InterruptState::Active));
         assert_eq!(timers.wake_deadline(1_000), Deadline::Never);
     }
 
     #[test]
     fn reset_disables_the_timers_and_keeps_the_counters() {
         let mut timers = Timers::new(3, 4);
-        let _ = timers.switch_out(hardware(1, 1, InterruptState::Active));
+        let _ = timers.switch_out(TimerKind::Virtual, hardware(1, 1, InterruptState::Active));
         timers.write(TimerKind::Physical, TimerRegister::Control, 1, 0);
         timers.reset();
         assert_eq!(timers, Timers::new(3, 4));
