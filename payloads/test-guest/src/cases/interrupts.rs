@@ -58,6 +58,7 @@ pub(crate) fn sgi_others() {
     gic::set_up(&[SGI], |_| count());
     gic::unmask();
     for cpu in 1..cpu_count() {
+        let before = taken(0);
         smp::start(cpu, |cpu| {
             gic::set_up(&[SGI], |_| {
                 count();
@@ -69,8 +70,7 @@ pub(crate) fn sgi_others() {
             await_taken(cpu, 100);
             gic::mask();
         });
-        let before = taken(0);
-        await_taken(0, before.max(1));
+        await_taken(0, before + 1);
         for number in 1..=100 {
             let before = taken(0);
             gic::send_sgi(SGI, 1 << cpu);

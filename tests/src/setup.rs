@@ -1,0 +1,145 @@
+//! What a test boots.
+
+use crate::{Console, is_native, programs};
+use std::fmt::Write;
+use std::process::Command;
+use std::time::Duration;
+
+/// A machine with its VMs.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    cpus: u16,
+    limit: Duration,
+    vms: Vec<Vm>,
+}
+
+/// A VM of a [`Setup`].
+#[derive(Clone, Debug)]
+pub struct Vm {
+    name: String,
+    vcpus: u16,
+    memory: &'static str,
+    kernel: String,
+    initrd: Option<&'static str>,
+    cmdline: String,
+    pinning: Option<Vec<u16>>,
+}
+
+impl Vm {
+    /// Debian's kernel with a small root file system and a shell.
+    #[must_use]
+    pub fn linux(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            vcpus: 1,
+            memory: "256M",
+            kernel: "debian".to_owned(),
+            initrd: Some("busybox"),
+            cmdline: "console=ttyAMA0".to_owned(),
+            pinning: None,
+        }
+    }
+
+    /// The test guest with one of its cases.
+    #[must_use]
+    pub fn test_guest(name: &str, case: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            vcpus: 1,
+            memory: "64M",
+            kernel: programs::test_guest().display().to_string(),
+            initrd: None,
+            cmdline: format!("case={case}"),
+            pinning: None,
+        }
+    }
+
+    /// Sets the number of vCPUs; 1 if it isn't.
+    #[must_use]
+    pub fn vcpus(mut self, vcpus: u16) -> Self {
+        self.vcpus = vcpus;
+        self
+    }
+
+    /// Has each vCPU run on the CPU at its place; floating if it isn't called.
+    #[must_use]
+    pub fn pinned(mut self, cpus: &[u16]) -> Self {
+        self.pinning = Some(cpus.to_vec());
+        self
+    }
+
+    /// Adds words to the kernel's command line.
+    #[must_use]
+    pub fn words(mut self, words: &str) -> Self {
+        self.cmdline.push(' ');
+        self.cmdline.push_str(words);
+        self
+    }
+
+    fn describe(&self, text: &mut String) {
+        let Self {
+            name,
+            vcpus,
+            memory,
+            kernel,
+            initrd,
+            cmdline,
+            pinning,
+        } = self;
+        // Writing to a string can't fail.
+        let _ = writeln!(
+            text,
+            "[[vm]]\nname = {name:?}\nvcpus = {vcpus}\nmemory = {memory:?}\nkernel = {kernel:?}\n\
+             cmdline = {cmdline:?}\ndevices = [\"pl011\", \"pvpanic\"]"
+        );
+        if let Some(initrd) = initrd {
+            let _ = writeln!(text, "initrd = {initrd:?}");
+        }
+        if let Some(pinning) = pinning {
+            let _ = writeln!(text, "pinning = {pinning:?}");
+        }
+    }
+}
+
+impl Setup {
+    /// A machine with so many CPUs and these VMs.
+    #[must_use]
+    pub fn new(cpus: u16, vms: Vec<Vm>) -> Self {
+        Self {
+            cpus,
+            limit: Duration::from_secs(300),
+            vms,
+        }
+    }
+
+    /// Sets after how long the run is ended as a failure; 300 s if it isn't.
+    #[must_use]
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Boots; `test` names the log. The console belongs to the whole machine.
+    #[must_use]
+    pub fn start(&self, test: &str) -> Console {
+        let mut text = String::new();
+        for vm in &self.vms {
+            vm.describe(&mut text);
+        }
+        let description = programs::log_folder().join(format!("{test}.toml"));
+        std::fs::write(&description, text)
+            .unwrap_or_else(|error| panic!("cannot write {}: {error}", description.display()));
+        let mut command = Command::new(programs::xtask());
+        command
+            .current_dir(programs::workspace())
+            .arg("run")
+            .arg("--config")
+            .arg(&description)
+            .args(["--cpus", &self.cpus.to_string()])
+            .args(["--timeout", &self.limit.as_secs().to_string()]);
+        if is_native() {
+            command.arg("--native");
+        }
+        Console::start(test, command, self.limit)
+    }
+}
