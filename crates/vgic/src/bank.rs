@@ -62,9 +62,11 @@ pub struct Bank {
     /// In flight, and to become inactive when the owner takes it back (a write to ICACTIVER).
     deactivate: u32,
     priority: [u32; 8],
-    /// The priority with which each active interrupt was acknowledged. A write to IPRIORITYR does not
-    /// change it (IHI0069, 12.9.20 leaves that open): hardware ends an interrupt only if the priority
-    /// in its list register is the one that is dropped.
+    /// The group in which each active interrupt was acknowledged.
+    active_group: u32,
+    /// The priority with which each active interrupt was acknowledged. Writes to IPRIORITYR and
+    /// IGROUPR don't change what is active (IHI0069, 12.9.20 leaves that open): hardware ends an
+    /// interrupt only if the list register's group and priority are those that are dropped.
     active_priority: [u8; 32],
 }
 
@@ -97,6 +99,7 @@ impl Bank {
             activate: 0,
             deactivate: 0,
             priority: [0; 8],
+            active_group: 0,
             active_priority: [0; 32],
         }
     }
@@ -202,7 +205,8 @@ impl Bank {
     }
 
     #[inline]
-    fn set_active_priority(&mut self, number: u32, priority: u8) {
+    fn acknowledge(&mut self, number: u32, priority: u8, group1: u32) {
+        self.active_group = (self.active_group & !bit(number)) | (group1 & bit(number));
         if let Some(place) = self.active_priority.get_mut(number as usize) {
             *place = priority;
         }
@@ -269,7 +273,7 @@ impl Bank {
         let outside = set & !self.in_flight & !self.active;
         self.active |= outside;
         for number in Bits(outside) {
-            self.set_active_priority(number, self.priority(number));
+            self.acknowledge(number, self.priority(number), self.group);
         }
         let inside = set & self.in_flight;
         self.activate |= inside;
@@ -359,12 +363,15 @@ impl Bank {
         let pending =
             (self.latch | self.asserted()) & self.enabled & groups.mask(self.group) & interrupt
                 != 0;
-        let priority = if active {
-            self.active_priority(number)
+        let mut value = if active {
+            ListRegister::named(
+                id,
+                self.active_priority(number),
+                self.active_group & interrupt,
+            )
         } else {
-            self.priority(number)
+            ListRegister::named(id, self.priority(number), self.group & interrupt)
         };
-        let mut value = ListRegister::named(id, priority, self.group & interrupt);
         let mut both = self.edge & interrupt != 0;
         match physical {
             Some(_) if active && pending => {
@@ -396,7 +403,7 @@ impl Bank {
         }
         let was = when(value.is_active(), interrupt);
         if (was | (self.activate & interrupt)) != 0 {
-            self.set_active_priority(number, value.priority());
+            self.acknowledge(number, value.priority(), when(value.is_group1(), interrupt));
         }
         let active = (was | (self.activate & interrupt)) & !self.deactivate;
         self.active = (self.active & !interrupt) | active;

@@ -98,14 +98,18 @@ impl FakeInterface {
             return;
         }
         let dropped = word.trailing_zeros();
-        for group in &mut self.apr {
-            group[0] &= !(1 << dropped);
-        }
+        let group1 = self.apr[1][0] & (1 << dropped) != 0;
+        self.apr[usize::from(group1)][0] &= !(1 << dropped);
         if self.vmcr & (1 << 9) != 0 {
             return;
         }
         match self.active_slot(id) {
-            Some(slot) if Self::lr_priority(self.lrs[slot]) >> 3 == dropped => self.end(slot),
+            Some(slot)
+                if Self::lr_priority(self.lrs[slot]) >> 3 == dropped
+                    && (self.lrs[slot] & GROUP1 != 0) == group1 =>
+            {
+                self.end(slot);
+            }
             Some(_) => {}
             None => self.count(),
         }
