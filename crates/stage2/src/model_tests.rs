@@ -363,6 +363,22 @@ fn a5_empty_tables_are_freed_only_after_the_invalidation() {
 }
 
 #[test]
+fn a5_a_table_that_never_mapped_anything_is_freed_only_after_an_invalidation() {
+    let fake = Fake::new();
+    let mut tree = new_tree(&fake, 40);
+    fake.probe(&[GUEST_RAM]);
+    // The level 2 table is made, the level 3 table can't be.
+    fake.0.borrow_mut().quota = 1;
+    let ipa = Ipa::new(GUEST_RAM);
+    let page = mapping(GUEST_RAM, PAGE_SIZE, 0, Attributes::RAM);
+    let error = EditError::NoTableMemory { ipa };
+    assert_eq!(map(&fake, &mut tree, page), Err(error));
+    assert_eq!(fake.tables(), 2);
+    unmap(&fake, &mut tree, page.range).unwrap();
+    assert_eq!(fake.tables(), 1);
+}
+
+#[test]
 fn a5_an_edit_that_is_not_completed_blocks_all_others() {
     let fake = Fake::new();
     let mut tree = new_tree(&fake, 40);

@@ -178,12 +178,14 @@ impl VmidTable {
     pub fn activate(&self, cpu: CpuId, slot: &VmidSlot) -> Option<u16> {
         let assigned = slot.load();
         let active = self.active.get(cpu.index())?;
-        let before = active.load(Ordering::Relaxed);
-        if before == Assigned::NONE.0 || !self.is_current(slot) {
+        // A rollover moves the generation, then takes the value of every CPU. If it has taken this
+        // one's, the new generation is seen below.
+        let before = active.load(Ordering::Acquire);
+        if assigned.generation() != self.generation.load(Ordering::Acquire) {
             return None;
         }
-        // A rollover takes the value of every CPU after it has moved the generation. If it comes
-        // first, this fails; if it comes second, it finds and reserves the number.
+        // If it takes the value before this exchange, this fails; if after, it finds and reserves
+        // the number.
         active
             .compare_exchange(before, assigned.0, Ordering::AcqRel, Ordering::Relaxed)
             .ok()?;
