@@ -47,7 +47,9 @@ enum Block {
 /// The pages of one block.
 #[derive(Debug)]
 struct Detail {
-    pages: [State; BLOCK_PAGES],
+    /// Empty until the detail is first used, with room for the block's pages: filling it at boot
+    /// would cost time, and building it elsewhere a large stack.
+    pages: Vec<State>,
     free: [u64; PAGE_WORDS],
     dirty: [u64; PAGE_WORDS],
 }
@@ -57,11 +59,10 @@ struct Detail {
 pub(crate) struct Store {
     banks: Vec<Bank>,
     blocks: Vec<Block>,
-    /// The pool. It grows to `limit`, for which it has room from the start, so that only details
-    /// that are used cost time at boot.
+    /// The pool.
     details: Vec<Detail>,
+    /// Which of the pool are unused.
     unused: Vec<usize>,
-    limit: usize,
     /// Blocks that are free as a whole.
     pub(crate) free: BlockSet,
     /// Blocks with free pages among others.
@@ -86,9 +87,8 @@ impl Store {
         Some(Self {
             banks: list,
             blocks: vec![Block::Uniform(State::Absent); first],
-            details: Vec::with_capacity(details),
-            unused: Vec::with_capacity(details),
-            limit: details,
+            details: (0..details).map(|_| Detail::new()).collect(),
+            unused: (0..details).rev().collect(),
             free: BlockSet::new(first),
             partial: BlockSet::new(first),
             dirty: BlockSet::new(first),
@@ -104,8 +104,7 @@ impl Store {
 
     /// Returns how many more blocks can have pages in different states.
     pub(crate) fn unused_details(&self) -> usize {
-        let fresh = self.limit.saturating_sub(self.details.len());
-        self.unused.len().saturating_add(fresh)
+        self.unused.len()
     }
 
     /// Finds the block and the page of an address; `None` outside all banks.
@@ -281,15 +280,8 @@ impl Store {
 
     /// Takes a detail from the pool, all of its pages in `state`.
     fn take_detail(&mut self, state: State) -> Option<usize> {
-        if let Some(index) = self.unused.pop() {
-            self.details.get_mut(index)?.fill(state);
-            return Some(index);
-        }
-        let index = self.details.len();
-        if index >= self.limit {
-            return None;
-        }
-        self.details.push(Detail::new(state));
+        let index = self.unused.pop()?;
+        self.details.get_mut(index)?.fill(state);
         Some(index)
     }
 
@@ -337,7 +329,9 @@ impl Store {
         let Some(detail) = self.details.get(index) else {
             return;
         };
-        let [first, ..] = detail.pages;
+        let Some(&first) = detail.pages.first() else {
+            return;
+        };
         if detail.pages.iter().all(|page| *page == first) {
             self.replace(block, Block::Uniform(first));
             // The list has had room for all from the start.
@@ -395,18 +389,17 @@ impl Store {
 }
 
 impl Detail {
-    fn new(state: State) -> Self {
-        let mut detail = Self {
-            pages: [State::Absent; BLOCK_PAGES],
+    fn new() -> Self {
+        Self {
+            pages: Vec::with_capacity(BLOCK_PAGES),
             free: [0; PAGE_WORDS],
             dirty: [0; PAGE_WORDS],
-        };
-        detail.fill(state);
-        detail
+        }
     }
 
     fn fill(&mut self, state: State) {
-        self.pages.fill(state);
+        self.pages.clear();
+        self.pages.resize(BLOCK_PAGES, state);
         let all = |member: bool| if member { u64::MAX } else { 0 };
         self.free.fill(all(state == State::Free));
         self.dirty.fill(all(state == State::Dirty));
