@@ -25,7 +25,8 @@ fn is_stopped(case: &str, last_words: &str) {
     let vm = Vm::test_guest("guest", case);
     let mut console = Setup::new(1, vec![vm]).start(case);
     console.expect(last_words, CASE);
-    console.expect("bulkhead: guest", CASE);
+    console.expect("bulkhead: VM guest stops: ", CASE);
+    console.expect("bulkhead: VM guest has crashed", CASE);
     let ending = console.expect_end(OFF);
     assert!(
         ending.errors.contains("1 of 1 VM(s) crashed"),

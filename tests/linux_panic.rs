@@ -16,7 +16,9 @@ fn a_kernel_panic_stops_the_vm_with_a_post_mortem() {
     if is_native() {
         return;
     }
-    console.expect("bulkhead: linux", ANSWER);
+    console.expect("bulkhead: VM linux stops: ", ANSWER);
+    console.expect("PC 0x", ANSWER);
+    console.expect("bulkhead: VM linux has crashed", ANSWER);
     let ending = console.expect_end(OFF);
     assert!(!ending.status.success());
     assert!(

@@ -20,7 +20,7 @@ fn both_boot_and_their_lines_are_marked() {
     console.marked_as("one");
     assert_eq!(console.command("nproc"), "2");
     console.type_line("exit");
-    console.expect("bulkhead: one", ANSWER);
+    console.expect("bulkhead: VM one is off", ANSWER);
     console.marked_as("two");
     assert_eq!(console.command("nproc"), "2");
     console.type_line("exit");
@@ -38,7 +38,7 @@ fn crash_beside_linux(test: &str, case: &str) {
     console.marked_as("linux");
     console.command("true");
     assert!(
-        console.output().contains("bulkhead: bad"),
+        console.output().contains("bulkhead: VM bad has crashed"),
         "no word of the crash"
     );
     console.watch(Duration::from_secs(10));

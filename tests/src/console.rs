@@ -18,7 +18,7 @@ const ALARMS: &[&str] = &[
     "Kernel panic",
     "BUG:",
     "blocked for more than",
-    "bulkhead: panic",
+    "bulkhead: machine off: the hypervisor failed",
     "test-guest: FAILED",
 ];
 
