@@ -1,6 +1,6 @@
 //! All kinds of devices as one type.
 
-use crate::{Pl011, Pvpanic};
+use crate::{Pl011, Pl031, Pvpanic};
 use device_model::{Host, MmioDevice, Model};
 
 /// A device of any kind. A new kind is a variant here and one arm in [`Model::model`].
@@ -8,6 +8,8 @@ use device_model::{Host, MmioDevice, Model};
 pub enum Device {
     /// A serial port.
     Pl011(Pl011),
+    /// A real-time clock.
+    Pl031(Pl031),
     /// Where a guest reports its panic.
     Pvpanic(Pvpanic),
 }
@@ -16,6 +18,7 @@ impl Model for Device {
     fn model<H: Host>(&mut self) -> &mut dyn MmioDevice<H> {
         match self {
             Self::Pl011(device) => device,
+            Self::Pl031(device) => device,
             Self::Pvpanic(device) => device,
         }
     }
@@ -30,5 +33,11 @@ impl From<Pl011> for Device {
 impl From<Pvpanic> for Device {
     fn from(device: Pvpanic) -> Self {
         Self::Pvpanic(device)
+    }
+}
+
+impl From<Pl031> for Device {
+    fn from(device: Pl031) -> Self {
+        Self::Pl031(device)
     }
 }

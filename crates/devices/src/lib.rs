@@ -18,10 +18,12 @@ extern crate std;
 
 mod device;
 pub mod pl011;
+pub mod pl031;
 pub mod pvpanic;
 #[cfg(test)]
 mod testing;
 
 pub use device::Device;
 pub use pl011::Pl011;
+pub use pl031::Pl031;
 pub use pvpanic::Pvpanic;
