@@ -2,15 +2,17 @@
 //!
 //! A test says with a [`Setup`] what to boot, starts it, and then talks to its [`Console`]: it waits
 //! for text, types, and looks at how the run ended. The run is that of `cargo xtask run`; each has a
-//! time limit, is ended when the test is over, and leaves its log in `target/system-logs/` when the
-//! test failed.
+//! time limit, is ended when the test is over, and leaves its log behind when the test failed.
+//!
+//! `cargo xtask test` sets these variables; without them, the tests build what they need:
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `BULKHEAD_XTASK` | the xtask program; built by cargo if it is not set |
-//! | `BULKHEAD_TEST_GUEST` | the test guest's image; built by xtask if it is not set |
+//! | `BULKHEAD_XTASK` | the xtask program |
+//! | `BULKHEAD_PAYLOADS` | the folder of `test-guest.bin` |
+//! | `BULKHEAD_LOGS` | the folder for logs, else `target/system-test-logs` |
 //! | `BULKHEAD_LONG` | if set, load runs for ten minutes and not for one |
-//! | `BULKHEAD_NATIVE` | if set, the first VM boots on the bare machine: a check of the tests |
+//! | `BULKHEAD_NATIVE` | if set, the first VM boots on the bare machine: a check of the tests, never set by xtask |
 
 mod console;
 mod programs;

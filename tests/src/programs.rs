@@ -10,7 +10,10 @@ pub(crate) fn workspace() -> &'static Path {
 
 /// Returns the folder that logs and descriptions are written to.
 pub(crate) fn log_folder() -> PathBuf {
-    let folder = target_folder().join("system-logs");
+    let folder = match std::env::var_os("BULKHEAD_LOGS") {
+        Some(folder) => folder.into(),
+        None => target_folder().join("system-test-logs"),
+    };
     std::fs::create_dir_all(&folder)
         .unwrap_or_else(|error| panic!("cannot create {}: {error}", folder.display()));
     folder
@@ -27,10 +30,10 @@ pub(crate) fn xtask() -> PathBuf {
     target_folder().join("debug").join("xtask")
 }
 
-/// Returns the path of the test guest's raw image, building it unless `BULKHEAD_TEST_GUEST` names it.
+/// Returns the path of the test guest's raw image, building it unless `BULKHEAD_PAYLOADS` has it.
 pub(crate) fn test_guest() -> PathBuf {
-    if let Some(path) = std::env::var_os("BULKHEAD_TEST_GUEST") {
-        return path.into();
+    if let Some(folder) = std::env::var_os("BULKHEAD_PAYLOADS") {
+        return Path::new(&folder).join("test-guest.bin");
     }
     let mut build = Command::new(xtask());
     build.args(["build-image", "--package", "test-guest"]);
