@@ -445,14 +445,13 @@ impl VcpuInterrupts {
     fn end_counted<H: VirtualCpuInterface>(
         &mut self,
         distributor: &mut Distributor,
-        hw: &mut H,
+        hw: &H,
         effects: &mut Effects,
     ) {
         let count = (hw.control() >> control::EOI_COUNT_SHIFT) & 0x1f;
         if count == 0 {
             return;
         }
-        hw.set_control(self.control);
         let selection = self.outside(distributor, MAX_LIST_REGISTERS);
         for key in selection.iter().take(count as usize) {
             let id = key.id();

@@ -215,9 +215,6 @@ impl VcpuInterrupts {
         value: u64,
         hw: &mut H,
     ) -> Written {
-        if self.resident {
-            self.look_at_private(hw);
-        }
         let (value, mask) = access.insert(value);
         let mut affected = self.bank.write(register, access.sub, value, mask);
         if register == BankRegister::SetPending {

@@ -260,14 +260,7 @@ impl VcpuInterrupts {
         value: u64,
         hw: &mut H,
     ) -> Effects {
-        let mut effects = Effects::NONE;
-        if distributor
-            .in_flight_at(offset, width)
-            .is_some_and(|holders| holders.contains(self.index))
-        {
-            self.publish(distributor, hw, &mut effects);
-        }
-        effects.merge(distributor.write(offset, width, value));
+        let effects = distributor.write(offset, width, value);
         self.settle_effects(distributor, effects, hw)
     }
 

@@ -477,6 +477,35 @@ fn e4_disabling_an_spi_that_another_vcpu_holds_waits_for_it() {
 }
 
 #[test]
+fn e5_a_write_makes_an_spi_active_that_the_guest_then_deactivates() {
+    let mut m = Machine::new(2, 4);
+    m.vcpus[1].1.vmcr |= 1 << 9; // EOImode 1
+    m.write_wide(0, 0x6100, Width::Double, 1);
+    m.write(0, 0x304, 1);
+    m.vcpus[1].1.deactivate(32);
+    assert_eq!(m.read(0, 0x304), 0);
+}
+
+#[test]
+fn e5_what_one_vcpu_holds_never_reaches_another_first() {
+    let mut m = Machine::new(2, 4);
+    m.write(0, 0xc08, 0b10); // 32 edge, 33 level
+    m.write(0, 0x104, 0b11);
+    m.write_wide(0, 0x6100, Width::Double, 1);
+    m.line(32, Level::High);
+    assert_eq!(m.acknowledge(1), 32);
+    m.line(32, Level::Low);
+    // Both vCPUs have something in this word; vCPU 0 looks first.
+    let again = m.distributor.set_line(IntId::new(32), Level::High);
+    let other = m.distributor.set_line(IntId::new(33), Level::High);
+    m.apply(other);
+    assert!(m.vcpus[0].1.holds(33) && !m.vcpus[0].1.holds(32));
+    m.apply(again);
+    m.eoi(1, 32);
+    assert_eq!(m.acknowledge(1), 32);
+}
+
+#[test]
 fn rwp_ends_when_the_holder_leaves_its_cpu() {
     let mut m = Machine::new(2, 4);
     m.write_wide(0, 0x6100, Width::Double, 1);
