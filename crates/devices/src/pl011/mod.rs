@@ -6,8 +6,10 @@
 
 mod model;
 mod registers;
+mod state;
 #[cfg(test)]
 mod tests;
 
-pub use model::{Config, DisabledTransmitter, FIFO_DEPTH, Pl011, State};
-pub use registers::{Control, Flags, Interrupts, LineControl, Register, Status};
+pub use model::Pl011;
+pub use registers::{Control, DmaControl, Flags, Interrupts, LineControl, Register, Status};
+pub use state::{Config, DisabledTransmitter, FIFO_DEPTH, State};

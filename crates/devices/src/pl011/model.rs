@@ -1,87 +1,14 @@
 //! What the PL011 does.
 
 use super::registers::{
-    CELL_ID, CONTROL_RESET, Control, DmaControl, FIFO_LEVELS_RESET, Flags, Interrupts, LineControl,
-    PERIPHERAL_ID, Register, Status,
+    CELL_ID, Control, DmaControl, Interrupts, LineControl, PERIPHERAL_ID, Register, Status,
 };
+use super::state::{Config, DisabledTransmitter, State, modem_interrupts};
 use addr::Width;
-use arrayvec::ArrayVec;
 use device_model::{
     AccessPolicy, GuestError, Host, Level, LineEffect, MmioDevice, NoRegister, Received, Refused,
     Widths, Wire, Wires,
 };
-
-/// How many characters each FIFO holds.
-pub const FIFO_DEPTH: usize = 16;
-
-/// What is fixed when the device is made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Config {
-    /// What a byte written to a disabled transmitter does.
-    pub disabled_transmitter: DisabledTransmitter,
-}
-
-/// What a byte written to a disabled transmitter does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DisabledTransmitter {
-    /// It is sent all the same, and counted: early consoles rely on a firmware that has enabled
-    /// the UART, and a guest has none.
-    #[default]
-    Sends,
-    /// It waits in the FIFO until the transmitter is enabled, as the manual says.
-    Holds,
-}
-
-/// What the guest sees change.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct State {
-    /// Received characters with their status in bits 11 to 8, oldest first.
-    pub receive_fifo: ArrayVec<u16, FIFO_DEPTH>,
-    /// Characters that wait for the transmitter, oldest first.
-    pub transmit_fifo: ArrayVec<u8, FIFO_DEPTH>,
-    /// Whether a character was lost since the last one that was stored.
-    pub overrun: bool,
-    /// UARTRSR.
-    pub status: Status,
-    /// UARTILPR.
-    pub irda_counter: u16,
-    /// UARTIBRD.
-    pub integer_baud_rate: u16,
-    /// UARTFBRD.
-    pub fractional_baud_rate: u16,
-    /// UARTLCR_H.
-    pub line_control: LineControl,
-    /// UARTCR.
-    pub control: Control,
-    /// UARTIFLS.
-    pub fifo_levels: u16,
-    /// UARTIMSC.
-    pub mask: Interrupts,
-    /// UARTRIS.
-    pub raw: Interrupts,
-    /// UARTDMACR.
-    pub dma_control: DmaControl,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            receive_fifo: ArrayVec::new(),
-            transmit_fifo: ArrayVec::new(),
-            overrun: false,
-            status: Status::empty(),
-            irda_counter: 0,
-            integer_baud_rate: 0,
-            fractional_baud_rate: 0,
-            line_control: LineControl::empty(),
-            control: CONTROL_RESET,
-            fifo_levels: FIFO_LEVELS_RESET,
-            mask: Interrupts::empty(),
-            raw: Interrupts::empty(),
-            dma_control: DmaControl::empty(),
-        }
-    }
-}
 
 /// A PL011.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -149,7 +76,7 @@ impl<H: Host> MmioDevice<H> for Pl011 {
     }
 
     fn level(&self) -> Level {
-        Level::from(!self.masked().is_empty())
+        Level::from(!self.state.masked().is_empty())
     }
 
     fn reset(&mut self, _: &mut H) {
@@ -186,7 +113,7 @@ impl Pl011 {
         match register {
             Register::Data => self.take(),
             Register::Status => state.status.bits(),
-            Register::Flags => self.flags().bits(),
+            Register::Flags => self.state.flags().bits(),
             Register::IrdaCounter => state.irda_counter,
             Register::IntegerBaudRate => state.integer_baud_rate,
             Register::FractionalBaudRate => state.fractional_baud_rate,
@@ -195,7 +122,7 @@ impl Pl011 {
             Register::FifoLevels => state.fifo_levels,
             Register::InterruptMask => state.mask.bits(),
             Register::RawInterrupts => state.raw.bits(),
-            Register::MaskedInterrupts => self.masked().bits(),
+            Register::MaskedInterrupts => self.state.masked().bits(),
             Register::InterruptClear => {
                 host.guest_error(GuestError::WriteOnly, register.offset());
                 0
@@ -273,7 +200,7 @@ impl Pl011 {
     fn write_control<H: Host>(&mut self, host: &mut H, value: u16) {
         let offset = Register::Control.offset();
         let sent_break = self.loops_break();
-        let modem = self.modem_lines();
+        let modem = self.state.modem_lines();
         let new = Control::from_bits_truncate(value);
         if new.bits() != value {
             host.guest_error(GuestError::ReservedBits, offset);
@@ -283,10 +210,10 @@ impl Pl011 {
         }
         self.state.control = new;
         self.state.raw.insert(modem_interrupts(
-            modem.symmetric_difference(self.modem_lines()),
+            modem.symmetric_difference(self.state.modem_lines()),
         ));
         self.loop_break(sent_break);
-        if self.transmitter_enabled() {
+        if self.state.transmitter_enabled() {
             // Bounded by the depth of the FIFO.
             for byte in core::mem::take(&mut self.state.transmit_fifo) {
                 self.send(host, byte);
@@ -295,7 +222,7 @@ impl Pl011 {
     }
 
     fn write_data<H: Host>(&mut self, host: &mut H, byte: u8) {
-        if self.transmitter_enabled() {
+        if self.state.transmitter_enabled() {
             return self.send(host, byte);
         }
         host.guest_error(GuestError::Disabled, Register::Data.offset());
@@ -309,7 +236,7 @@ impl Pl011 {
     /// any level.
     fn send<H: Host>(&mut self, host: &mut H, byte: u8) {
         if self.state.control.contains(Control::LOOPBACK) {
-            if self.receiver_enabled() {
+            if self.state.receiver_enabled() {
                 self.store(u16::from(byte));
             }
         } else {
@@ -320,20 +247,20 @@ impl Pl011 {
 
     /// Keeps a byte until the transmitter is enabled.
     fn hold<H: Host>(&mut self, host: &mut H, byte: u8) {
-        let room = self.state.transmit_fifo.len() < self.depth();
+        let room = self.state.transmit_fifo.len() < self.state.depth();
         if !room || self.state.transmit_fifo.try_push(byte).is_err() {
             host.guest_error(GuestError::Overflow, Register::Data.offset());
             return;
         }
-        if self.state.transmit_fifo.len() > self.transmit_level() {
+        if self.state.transmit_fifo.len() > self.state.transmit_level() {
             self.state.raw.remove(Interrupts::TRANSMIT);
         }
     }
 
     /// Puts a character with its status into the receive FIFO, or notes the overrun.
     fn store(&mut self, character: u16) {
-        let depth = self.depth();
-        let level = self.receive_level();
+        let depth = self.state.depth();
+        let level = self.state.receive_level();
         let state = &mut self.state;
         // The overrun is told with the first character after the gap (DDI0183G, 3.3.1).
         let mark = if state.overrun {
@@ -360,7 +287,7 @@ impl Pl011 {
 
     /// Takes a character with its status out of the receive FIFO; 0 if it is empty.
     fn take(&mut self) -> u16 {
-        let level = self.receive_level();
+        let level = self.state.receive_level();
         let state = &mut self.state;
         let Some(character) = state.receive_fifo.pop_at(0) else {
             return 0;
@@ -377,7 +304,7 @@ impl Pl011 {
 
     /// Receives the break that the guest has begun to send to itself.
     fn loop_break(&mut self, sent_before: bool) {
-        if self.loops_break() && !sent_before && self.receiver_enabled() {
+        if self.loops_break() && !sent_before && self.state.receiver_enabled() {
             self.state.raw.insert(Interrupts::BREAK);
             self.store(Status::BREAK.bits() << 8);
         }
@@ -396,99 +323,9 @@ impl Pl011 {
 
     /// Tells whether a byte from the back end would be accepted.
     fn receiver_ready(&self) -> bool {
-        self.receiver_enabled()
+        self.state.receiver_enabled()
             && !self.state.control.contains(Control::LOOPBACK)
-            && self.state.receive_fifo.len() < self.depth()
-    }
-
-    fn receiver_enabled(&self) -> bool {
-        self.state
-            .control
-            .contains(Control::ENABLE.union(Control::RECEIVE_ENABLE))
-    }
-
-    fn transmitter_enabled(&self) -> bool {
-        self.state
-            .control
-            .contains(Control::ENABLE.union(Control::TRANSMIT_ENABLE))
-    }
-
-    fn masked(&self) -> Interrupts {
-        self.state.raw.intersection(self.state.mask)
-    }
-
-    fn depth(&self) -> usize {
-        if self.fifos_enabled() { FIFO_DEPTH } else { 1 }
-    }
-
-    fn fifos_enabled(&self) -> bool {
-        self.state.line_control.contains(LineControl::FIFO_ENABLE)
-    }
-
-    /// Returns how many received characters raise the receive interrupt.
-    fn receive_level(&self) -> usize {
-        if self.fifos_enabled() {
-            fifo_level(self.state.fifo_levels >> 3)
-        } else {
-            1
-        }
-    }
-
-    /// Returns how many waiting characters are too few to keep the transmit interrupt away.
-    fn transmit_level(&self) -> usize {
-        if self.fifos_enabled() {
-            fifo_level(self.state.fifo_levels)
-        } else {
-            0
-        }
-    }
-
-    fn flags(&self) -> Flags {
-        let received = self.state.receive_fifo.len();
-        let waiting = self.state.transmit_fifo.len();
-        let mut flags = self.modem_lines();
-        flags.set(Flags::RXFE, received == 0);
-        flags.set(Flags::RXFF, received >= self.depth());
-        flags.set(Flags::TXFE, waiting == 0);
-        flags.set(Flags::TXFF, waiting >= self.depth());
-        flags.set(Flags::BUSY, waiting != 0);
-        flags
-    }
-
-    /// Returns the modem inputs: none is connected, unless the outputs are looped back to them
-    /// (DDI0183G, 2.4.6).
-    fn modem_lines(&self) -> Flags {
-        let control = self.state.control;
-        let mut lines = Flags::empty();
-        if control.contains(Control::LOOPBACK) {
-            lines.set(Flags::CTS, control.contains(Control::RTS));
-            lines.set(Flags::DSR, control.contains(Control::DTR));
-            lines.set(Flags::DCD, control.contains(Control::OUT1));
-            lines.set(Flags::RI, control.contains(Control::OUT2));
-        }
-        lines
-    }
-}
-
-/// Returns the interrupts of modem inputs that changed.
-fn modem_interrupts(changed: Flags) -> Interrupts {
-    let mut interrupts = Interrupts::empty();
-    interrupts.set(Interrupts::CTS, changed.contains(Flags::CTS));
-    interrupts.set(Interrupts::DSR, changed.contains(Flags::DSR));
-    interrupts.set(Interrupts::DCD, changed.contains(Flags::DCD));
-    interrupts.set(Interrupts::RI, changed.contains(Flags::RI));
-    interrupts
-}
-
-/// Returns the number of characters that the low three bits of a UARTIFLS field stand for
-/// (DDI0183G, 3.3.9). The reserved encodings act as the highest level.
-const fn fifo_level(field: u16) -> usize {
-    match field & 7 {
-        0 => 2,
-        1 => 4,
-        2 => 8,
-        3 => 12,
-        _ => 14,
+            && self.state.receive_fifo.len() < self.state.depth()
     }
 }
 
