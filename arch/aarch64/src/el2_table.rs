@@ -181,8 +181,8 @@ fn new_table() -> &'static Table {
     }
 }
 
-fn table_pa(table: &'static Table) -> u64 {
-    let address = table.as_ptr().addr() as u64;
+/// Returns where EL2's own memory, image or heap, lies physically.
+pub(crate) fn own_to_pa(address: u64) -> u64 {
     if address >= layout::OWNED {
         address - layout::OWNED
     } else {
@@ -190,14 +190,23 @@ fn table_pa(table: &'static Table) -> u64 {
     }
 }
 
-fn table_va(physical: u64) -> &'static Table {
-    let early = image_to_pa((&raw const EARLY_TABLES).addr() as u64);
-    let size = size_of::<EarlyTables>() as u64;
-    let address = if (early..early + size).contains(&physical) {
-        physical - IMAGE_PA.load(Ordering::Relaxed) + layout::IMAGE
+/// Returns the address of EL2's own memory, image or heap, that lies at `physical`.
+pub(crate) fn own_from_pa(physical: u64) -> u64 {
+    let bounds = boot::image_bounds();
+    let image = image_to_pa(bounds.start);
+    if (image..image + (bounds.end - bounds.start)).contains(&physical) {
+        physical - image + layout::IMAGE
     } else {
         physical + layout::OWNED
-    };
+    }
+}
+
+fn table_pa(table: &'static Table) -> u64 {
+    own_to_pa(table.as_ptr().addr() as u64)
+}
+
+fn table_va(physical: u64) -> &'static Table {
+    let address = own_from_pa(physical);
     // SAFETY: `physical` comes from a descriptor that `entry` or `start` made from a table of
     // `new_table`, which lives forever, and was mapped there when it was made; entries are atomics.
     unsafe { &*(address as *const Table) }

@@ -38,6 +38,21 @@ pub fn main_id() -> u64 {
     crate::sysreg::read!("midr_el1")
 }
 
+/// Reads REVIDR_EL1.
+#[must_use]
+pub fn revision_id() -> u64 {
+    crate::sysreg::read!("revidr_el1")
+}
+
+/// Reads PMCR_EL0, or 0 on a CPU without PMUv3 (ID_AA64DFR0_EL1.PMUVer is 0 or 15).
+#[must_use]
+pub fn event_counter_control() -> u64 {
+    match crate::sysreg::read!("id_aa64dfr0_el1") >> 8 & 0xf {
+        0 | 15 => 0,
+        _ => crate::sysreg::read!("pmcr_el0"),
+    }
+}
+
 /// Reads 64 random bits (RNDR, FEAT_RNG); `None` if the source has none now. Call it only where
 /// ID_AA64ISAR0_EL1.RNDR is not 0.
 #[must_use]

@@ -102,7 +102,7 @@ pub fn tables_in_use() -> usize {
 
 fn descriptor(table: Pa, index: usize) -> &'static AtomicU64 {
     assert!(index < 16 * 512, "descriptor {index} of a stage 2 table");
-    let address = layout::OWNED + table.get() + index as u64 * 8;
+    let address = el2_table::own_from_pa(table.get()) + index as u64 * 8;
     // SAFETY: `table` is what `allocate` returned, so the descriptor lies in mapped heap memory that
     // only `TableMemory` uses; it is only reached as an atomic.
     unsafe { &*(address as *const AtomicU64) }
@@ -121,18 +121,15 @@ impl TableMemory for ThisCpu {
 
     fn allocate(&mut self, order: u32) -> Option<Pa> {
         let pointer = allocate_zeroed(page_layout(order))?;
-        let address = pointer.addr().get() as u64;
-        assert!(
-            address >= layout::OWNED,
-            "tables come from the hypervisor's own memory"
-        );
         TABLES.fetch_add(1 << order, Ordering::Relaxed);
-        Some(Pa::new(address - layout::OWNED))
+        Some(Pa::new(el2_table::own_to_pa(
+            pointer.addr().get() as u64,
+        )))
     }
 
     fn free(&mut self, table: Pa, order: u32) {
         TABLES.fetch_sub(1 << order, Ordering::Relaxed);
-        let pointer = (layout::OWNED + table.get()) as *mut u8;
+        let pointer = el2_table::own_from_pa(table.get()) as *mut u8;
         // SAFETY: by the trait's contract `allocate` returned this table for the same order.
         unsafe { HEAP.dealloc(pointer, page_layout(order)) };
     }

@@ -46,8 +46,6 @@ pub struct Resources<'a> {
     pub distributor: PaRange,
     /// GICR regions.
     pub redistributors: &'a [PaRange],
-    /// PL011.
-    pub uart: PaRange,
     /// The private interrupts that EL2 takes: maintenance, EL2's timer, the guest's virtual and
     /// physical timer.
     pub private_interrupts: [IntId; 4],
@@ -223,7 +221,7 @@ fn prepare_cpu(index: usize, data: &crate::cpu::PerCpu) {
     for (bottom, size, top) in stacks {
         for offset in (0..size).step_by(0x1000) {
             let page: &'static [core::sync::atomic::AtomicU64; 512] = memory::leak_zeroed_page();
-            let physical = page.as_ptr().addr() as u64 - layout::OWNED;
+            let physical = el2_table::own_to_pa(page.as_ptr().addr() as u64);
             el2_table::map(bottom + offset, physical, 0x1000, Use::Data);
         }
         top.store(bottom + size, Ordering::Relaxed);

@@ -2,11 +2,12 @@
 
 use crate::cpu::ThisCpu;
 use crate::sysreg::{self, isb};
+use addr::Ipa;
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use machine::{
-    El1Registers, FpRegisters, LocalTlb, PhysicalTimer, TimerHardware, TimerRegisters, WaitTrap,
-    World, WorldControl,
+    El1Registers, ExceptionContext, ExceptionRecord, FpRegisters, LocalTlb, PhysicalTimer,
+    TimerHardware, TimerRegisters, WaitTrap, World, WorldControl,
 };
 
 /// HCR_EL2.TWI: WFI of EL0 and EL1 is trapped.
@@ -34,6 +35,11 @@ pub struct TrapRegisters {
     pub hstr: u64,
     /// HFGRTR_EL2, HFGWTR_EL2, HFGITR_EL2, HDFGRTR_EL2, HDFGWTR_EL2, where the CPU has FEAT_FGT.
     pub fine_grained: Option<[u64; 5]>,
+    /// One value for HFGRTR2_EL2, HFGWTR2_EL2, HFGITR2_EL2, HDFGRTR2_EL2 and HDFGWTR2_EL2, where the
+    /// CPU has FEAT_FGT2.
+    pub fine_grained_2: Option<u64>,
+    /// MPAM2_EL2, where the CPU has FEAT_MPAM.
+    pub mpam: Option<u64>,
 }
 
 static HCR: AtomicU64 = AtomicU64::new(0);
@@ -59,6 +65,16 @@ pub(crate) fn set_traps(traps: &TrapRegisters) {
         sysreg::write!("S3_4_C3_C1_4", debug_read);
         sysreg::write!("S3_4_C3_C1_5", debug_write);
     }
+    if let Some(value) = traps.fine_grained_2 {
+        sysreg::write!("S3_4_C3_C1_2", value);
+        sysreg::write!("S3_4_C3_C1_3", value);
+        sysreg::write!("S3_4_C3_C1_7", value);
+        sysreg::write!("S3_4_C3_C1_0", value);
+        sysreg::write!("S3_4_C3_C1_1", value);
+    }
+    if let Some(value) = traps.mpam {
+        sysreg::write!("S3_4_C10_C5_0", value);
+    }
     // ID_AA64MMFR0_EL1.ECV = 2: CNTPOFF_EL2 exists.
     let ecv = sysreg::read!("id_aa64mmfr0_el1") >> 60 & 0xf >= 2;
     HAS_ECV.store(ecv, Ordering::Relaxed);
@@ -69,6 +85,8 @@ pub(crate) fn set_traps(traps: &TrapRegisters) {
     let isar1 = sysreg::read!("id_aa64isar1_el1");
     let isar2 = sysreg::read!("id_aa64isar2_el1");
     HAS_PAC.store(isar1 & 0xff0 != 0 || isar2 & 0xf000 != 0, Ordering::Relaxed);
+    // The OS lock is the guest's to model; the CPU's own stays open, or single steps never come.
+    sysreg::write!("oslar_el1", 0);
     sysreg::write!("vpidr_el2", sysreg::read!("midr_el1"));
     isb();
 }
@@ -135,6 +153,45 @@ pac_keys!(
 );
 
 impl World for ThisCpu {
+    fn exception_context(&self) -> ExceptionContext {
+        ExceptionContext {
+            sctlr_el1: sysreg::read!("sctlr_el1"),
+            vbar_el1: sysreg::read!("vbar_el1"),
+        }
+    }
+
+    fn record_exception(&mut self, record: &ExceptionRecord) {
+        sysreg::write!("elr_el1", record.elr_el1);
+        sysreg::write!("spsr_el1", record.spsr_el1);
+        sysreg::write!("esr_el1", record.esr_el1);
+        if let Some(far) = record.far_el1 {
+            sysreg::write!("far_el1", far);
+        }
+    }
+
+    fn set_monitor_control(&mut self, value: u64) {
+        sysreg::write!("mdscr_el1", value);
+        isb();
+    }
+
+    fn translate(&mut self, virtual_address: u64) -> Option<Ipa> {
+        let guests = sysreg::read!("par_el1");
+        // SAFETY: an address translation changes PAR_EL1 alone, which is put back below.
+        unsafe {
+            core::arch::asm!(
+                "at s1e1r, {}",
+                "isb",
+                in(reg) virtual_address,
+                options(nostack, preserves_flags)
+            );
+        }
+        let result = sysreg::read!("par_el1");
+        sysreg::write!("par_el1", guests);
+        // PAR_EL1.F is bit 0; the address is in bits 47 to 12.
+        let page = result & 0x0000_ffff_ffff_f000;
+        (result & 1 == 0).then(|| Ipa::new(page | virtual_address & 0xfff))
+    }
+
     fn save_el1(&mut self, registers: &mut El1Registers) {
         save_common(registers);
         if HAS_PAC.load(Ordering::Relaxed) {

@@ -5,15 +5,8 @@ use crate::sync::{AtomicU32, Ordering};
 /// One thing that may be posted. Posting it twice before it is taken is the same as once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Post {
-    /// An SGI, 0 to 15, in the group that the receiver's configuration gives it. Others are ignored.
-    Sgi {
-        /// The INTID.
-        number: u32,
-    },
     /// Something about shared interrupts has changed: look again.
     Shared,
-    /// A CPU waits for the list registers to be folded, as GICD_CTLR.RWP shows.
-    Fold,
     /// Its VM stops, so it shall.
     Stop,
     /// The deadline of one of its timers has passed.
@@ -24,22 +17,28 @@ pub enum Post {
 
 /// What was posted to a vCPU since it last looked.
 #[derive(Debug, Default)]
-pub struct Mailbox(AtomicU32);
+pub struct Mailbox {
+    posts: AtomicU32,
+    sgis: AtomicU32,
+}
 
-/// A set of posts.
+/// What was taken out of a mailbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Posts(u32);
+pub struct Posts {
+    posts: u32,
+    sgis: u32,
+}
+
+/// The bit that says that there are SGIs.
+const SGIS: u32 = 1 << 31;
 
 impl Post {
     const fn bit(self) -> u32 {
         match self {
-            Self::Sgi { number } if number < 16 => 1 << number,
-            Self::Sgi { .. } => 0,
-            Self::Shared => 1 << 16,
-            Self::Fold => 1 << 17,
-            Self::Stop => 1 << 18,
-            Self::Timer => 1 << 19,
-            Self::Redistributor => 1 << 20,
+            Self::Shared => 1,
+            Self::Stop => 1 << 1,
+            Self::Timer => 1 << 2,
+            Self::Redistributor => 1 << 3,
         }
     }
 }
@@ -48,21 +47,19 @@ impl Posts {
     /// Tells whether nothing was posted.
     #[must_use]
     pub const fn is_empty(self) -> bool {
-        self.0 == 0
+        self.posts == 0 && self.sgis == 0
     }
 
-    /// Tells whether `post` is in the set.
+    /// Tells whether `post` is among them.
     #[must_use]
     pub const fn contains(self, post: Post) -> bool {
-        let bit = post.bit();
-        bit != 0 && self.0 & bit == bit
+        self.posts & post.bit() != 0
     }
 
-    /// Returns a bit for each SGI in the set.
+    /// Returns the SGIs as they were posted, a bit for each.
     #[must_use]
-    pub const fn sgis(self) -> u16 {
-        let [_, _, high, low] = self.0.to_be_bytes();
-        u16::from_be_bytes([high, low])
+    pub const fn sgis(self) -> u32 {
+        self.sgis
     }
 }
 
@@ -75,12 +72,13 @@ impl Mailbox {
 
     /// Adds `post`. The poster then looks at the receiver's life cycle, and wakes or kicks it.
     pub fn post(&self, post: Post) {
-        self.0.fetch_or(post.bit(), Ordering::SeqCst);
+        self.posts.fetch_or(post.bit(), Ordering::SeqCst);
     }
 
-    /// Adds several SGIs at once, a bit for each.
-    pub fn post_sgis(&self, sgis: u16) {
-        self.0.fetch_or(u32::from(sgis), Ordering::SeqCst);
+    /// Adds SGIs, a bit for each kind; then as [`Mailbox::post`].
+    pub fn post_sgis(&self, sgis: u32) {
+        self.sgis.fetch_or(sgis, Ordering::SeqCst);
+        self.posts.fetch_or(SGIS, Ordering::SeqCst);
     }
 
     /// Takes everything out.
@@ -88,10 +86,19 @@ impl Mailbox {
     pub fn take(&self) -> Posts {
         // Most looks find nothing: a load is cheaper than a swap, and no post is missed, since a
         // later one comes with a kick of its own.
-        if self.0.load(Ordering::SeqCst) == 0 {
-            return Posts(0);
+        if self.posts.load(Ordering::SeqCst) == 0 {
+            return Posts::default();
         }
-        Posts(self.0.swap(0, Ordering::SeqCst))
+        let posts = self.posts.swap(0, Ordering::SeqCst);
+        let sgis = if posts & SGIS == 0 {
+            0
+        } else {
+            self.sgis.swap(0, Ordering::SeqCst)
+        };
+        Posts {
+            posts: posts & !SGIS,
+            sgis,
+        }
     }
 
     /// Tells whether nothing was posted: what a CPU asks after it has parked the vCPU.
@@ -100,7 +107,7 @@ impl Mailbox {
     /// read-modify-write comes after it and then sees the vCPU parked.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.fetch_or(0, Ordering::SeqCst) == 0
+        self.posts.fetch_or(0, Ordering::SeqCst) == 0
     }
 }
 
@@ -108,14 +115,7 @@ impl Mailbox {
 mod tests {
     use super::*;
 
-    const ALL: [Post; 6] = [
-        Post::Sgi { number: 3 },
-        Post::Shared,
-        Post::Fold,
-        Post::Stop,
-        Post::Timer,
-        Post::Redistributor,
-    ];
+    const ALL: [Post; 4] = [Post::Shared, Post::Stop, Post::Timer, Post::Redistributor];
 
     #[test]
     fn each_post_is_taken_once() {
@@ -133,18 +133,14 @@ mod tests {
     }
 
     #[test]
-    fn an_sgi_beyond_15_is_ignored() {
-        let mailbox = Mailbox::new();
-        mailbox.post(Post::Sgi { number: 16 });
-        assert!(mailbox.is_empty());
-        assert!(!mailbox.take().contains(Post::Sgi { number: 16 }));
-    }
-
-    #[test]
     fn sgis_keep_their_numbers() {
         let mailbox = Mailbox::new();
-        mailbox.post_sgis(0x8001);
+        mailbox.post_sgis(0x8000_0001);
+        mailbox.post_sgis(2);
         mailbox.post(Post::Shared);
-        assert_eq!(mailbox.take().sgis(), 0x8001);
+        let taken = mailbox.take();
+        assert_eq!(taken.sgis(), 0x8000_0003);
+        assert!(taken.contains(Post::Shared));
+        assert!(mailbox.is_empty());
     }
 }

@@ -22,7 +22,7 @@ pub use memory::{GuestMemory, GuestMemoryError, Invalidation, TableMemory, Tlb};
 pub use power::{CpuPower, SecureCall, SmcccResult};
 pub use registers::{El1Registers, FpRegisters, Frame, VcpuRegisters};
 pub use time::{Clock, PhysicalTimer, TimerHardware, TimerRegisters};
-pub use world::{LocalTlb, WaitTrap, World, WorldControl};
+pub use world::{ExceptionContext, ExceptionRecord, LocalTlb, WaitTrap, World, WorldControl};
 
 /// Everything that the core needs of the CPU that runs it, in one bound.
 pub trait Hardware:

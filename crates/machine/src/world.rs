@@ -1,7 +1,7 @@
 //! The switch from one vCPU's registers to another's.
 
 use crate::{El1Registers, FpRegisters};
-use addr::{Mpidr, Pa};
+use addr::{Ipa, Mpidr, Pa};
 
 /// What EL2's control registers say while a vCPU runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,8 +41,43 @@ pub enum LocalTlb {
     Drop,
 }
 
+/// What decides how the loaded vCPU takes an exception.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExceptionContext {
+    /// SCTLR_EL1.
+    pub sctlr_el1: u64,
+    /// VBAR_EL1.
+    pub vbar_el1: u64,
+}
+
+/// What the loaded vCPU finds in its exception registers after it has taken an exception.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExceptionRecord {
+    /// ELR_EL1.
+    pub elr_el1: u64,
+    /// SPSR_EL1.
+    pub spsr_el1: u64,
+    /// ESR_EL1.
+    pub esr_el1: u64,
+    /// FAR_EL1; `None` leaves it.
+    pub far_el1: Option<u64>,
+}
+
 /// The registers of the vCPU that is loaded on the CPU that runs the call.
 pub trait World {
+    /// Reads what decides how the vCPU takes an exception.
+    fn exception_context(&self) -> ExceptionContext;
+
+    /// Writes what the vCPU finds after an exception; the caller changes PC and PSTATE.
+    fn record_exception(&mut self, record: &ExceptionRecord);
+
+    /// Writes MDSCR_EL1.
+    fn set_monitor_control(&mut self, value: u64);
+
+    /// Translates a guest-virtual address by the vCPU's own stage 1, for a read at EL1 (AT S1E1R).
+    /// `None` if its tables give a fault. For addresses that a syndrome lacks, and post-mortems.
+    fn translate(&mut self, virtual_address: u64) -> Option<Ipa>;
+
     /// Saves the EL1 and EL0 system registers.
     fn save_el1(&mut self, registers: &mut El1Registers);
 

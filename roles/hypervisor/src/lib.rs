@@ -1,2 +1,50 @@
-//! x
+//! The role of a type-1 hypervisor at NS-EL2.
+//!
+//! | file | what |
+//! |---|---|
+//! | `boot` | from the archive to VMs that are ready to be loaded |
+//! | `load` | a VM's images into its memory, in bounded steps |
+//! | `cpu` | what each CPU keeps, and what the vectors call |
+//! | `call` | hypercalls; `power`: those of PSCI |
+//! | `interrupt` | physical interrupts |
+//! | `exception` | everything else that leaves a guest; `mmio` and `sysreg` its two large parts |
+//! | `schedule` | which vCPU runs, and the switch |
+//! | `stop` | how VMs end; `post_mortem` what is said about it |
+//! | `console` | the operator's line |
+//!
+//! # Lock order
+//! Most code holds one lock at a time. Where two are held, the one that stands higher is taken
+//! first:
+//! 1. a vCPU's place ([`vm::Place::vcpu`]) or its waiting access ([`vm::Place::remote`])
+//! 2. a device ([`vm::Vm::devices`])
+//! 3. a VM's interrupt controller ([`vm::Vm::gic`])
+//! 4. a VM's stage 2 tables, a VM's load
+//! 5. the VMID allocator, the memory's owners, the run queues
+//! 6. the console
+//!
+//! No lock is held while another CPU is kicked, or while a guest's memory is copied.
+
 #![no_std]
+
+extern crate alloc;
+
+mod boot;
+mod call;
+mod console;
+mod cpu;
+mod exception;
+mod interrupt;
+mod load;
+mod mmio;
+mod post_mortem;
+mod power;
+mod schedule;
+mod shared;
+mod stop;
+mod sysreg;
+mod vcpu;
+mod vm;
+
+pub use boot::{BootError, BootInput, boot};
+pub use cpu::Cpu;
+pub use shared::{Hypervisor, Interrupts};

@@ -1,0 +1,67 @@
+//! Hypercalls.
+
+use crate::cpu::Cpu;
+use machine::{Conduit, Frame, Hardware};
+use smccc_dispatch::{
+    Answer, ArchTruth, Call, Mitigation, SmcccError, dispatch, simple_answer, trng_answer,
+    vendor_answer,
+};
+
+/// What is true of the machine's CPUs, for SMCCC_ARCH_FEATURES. EL2 does nothing for a guest's
+/// mitigations, so none is offered: a guest then relies on its own, and on the ID registers.
+const TRUTH: ArchTruth = ArchTruth {
+    workaround_1: Mitigation::Unknown,
+    workaround_2: Mitigation::Unknown,
+    workaround_3: Mitigation::Unknown,
+    workaround_4: Mitigation::Unknown,
+};
+
+impl Cpu {
+    /// Answers a hypercall. HVC and SMC are the same to a guest; nothing reaches the firmware.
+    #[inline]
+    pub(crate) fn hypercall<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        frame: &mut Frame,
+        conduit: Conduit,
+    ) {
+        let immediate = match conduit {
+            Conduit::Hvc { immediate } | Conduit::Smc { immediate } => immediate,
+        };
+        if immediate == 0
+            && let Some(answer) = simple_answer(frame.operand(0))
+        {
+            frame.set_operand(0, answer);
+            return;
+        }
+        self.other_call(hw, frame, immediate);
+    }
+
+    #[inline(never)]
+    fn other_call<H: Hardware>(&mut self, hw: &mut H, frame: &mut Frame, immediate: u16) {
+        let mut arguments = [0; 8];
+        for (argument, register) in arguments.iter_mut().zip(&frame.x) {
+            *argument = *register;
+        }
+        let answer = match dispatch(immediate, &arguments) {
+            // With a non-zero immediate no call is a version query, so this one has immediate 0.
+            Call::Version => Answer::One(simple_answer(frame.operand(0)).unwrap_or(u64::MAX)),
+            Call::ArchFeatures(function) => TRUTH.features(function),
+            Call::Workaround(workaround) => match TRUTH.call(workaround) {
+                Ok(_) => Answer::SUCCESS,
+                Err(error) => Answer::One(error.code().cast_unsigned()),
+            },
+            Call::Psci(call) => match self.power(hw, call) {
+                Some(answer) => answer,
+                // The call does not return, or returns when all registers are saved.
+                None => return,
+            },
+            Call::Trng(call) => trng_answer(call, self.hypervisor.random.lock().as_mut()),
+            Call::Vendor(call) => vendor_answer(call),
+            Call::ArchSocId | Call::FirmwareFramework(_) | Call::Unknown(_) => {
+                Answer::One(SmcccError::NotSupported.code().cast_unsigned())
+            }
+        };
+        answer.write_to(&mut frame.x);
+    }
+}

@@ -1,0 +1,189 @@
+//! The operator's line: what guests and the hypervisor say, and what is typed.
+//!
+//! With one VM its bytes go out as they are. With several, each VM's bytes are gathered to lines,
+//! and each line is marked with the VM's name. What is typed goes to the first VM that still runs.
+
+use crate::shared::Hypervisor;
+use crate::vm::Vm;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use arrayvec::ArrayVec;
+use bulkhead_core::vm_state::VmState;
+use core::fmt::{self, Write};
+use device_model::{Effects, Moment};
+use machine::Hardware;
+
+/// The longest line that is kept together, in bytes.
+const LINE: usize = 160;
+
+/// How many typed bytes wait for a guest that does not take them.
+const TYPED: usize = 1024;
+
+/// How long an unfinished line is held back, as a part of a second: 1/50.
+pub(crate) const PATIENCE: u64 = 50;
+
+/// What is on its way between guests and the operator.
+pub(crate) struct ConsoleState {
+    lines: Vec<ArrayVec<u8, LINE>>,
+    typed: VecDeque<u8>,
+}
+
+/// Whether something was left in a line that nobody has ended yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pending {
+    /// Call [`Hypervisor::flush_lines`] in a while.
+    Yes,
+    /// All is out.
+    No,
+}
+
+impl ConsoleState {
+    /// Makes the lines of `vms` VMs.
+    pub(crate) fn new(vms: usize) -> Self {
+        let mut lines = Vec::new();
+        lines.resize_with(vms, ArrayVec::new);
+        Self {
+            lines,
+            typed: VecDeque::with_capacity(TYPED),
+        }
+    }
+}
+
+impl Hypervisor {
+    /// Takes bytes that a guest sent.
+    pub(crate) fn guest_output<H: Hardware>(&self, hw: &mut H, vm: &Vm, bytes: &[u8]) -> Pending {
+        if self.vms.len() < 2 {
+            hw.write_bytes(bytes);
+            return Pending::No;
+        }
+        for &byte in bytes {
+            let mut state = self.console.lock();
+            let Some(line) = state.lines.get_mut(usize::from(vm.id.get())) else {
+                continue;
+            };
+            // Line ends are the hypervisor's own, so a carriage return would only blur them.
+            let ended = match byte {
+                b'\n' => true,
+                b'\r' => false,
+                byte => line.try_push(byte).is_err() || line.is_full(),
+            };
+            if ended {
+                let line = core::mem::take(line);
+                drop(state);
+                write_line(hw, vm, &line);
+            }
+        }
+        let state = self.console.lock();
+        match state.lines.get(usize::from(vm.id.get())) {
+            Some(line) if !line.is_empty() => Pending::Yes,
+            Some(_) | None => Pending::No,
+        }
+    }
+
+    /// Writes out the lines that nobody has ended.
+    pub(crate) fn flush_lines<H: Hardware>(&self, hw: &mut H) {
+        if self.vms.len() < 2 {
+            return;
+        }
+        for vm in &self.vms {
+            let line = {
+                let mut state = self.console.lock();
+                state
+                    .lines
+                    .get_mut(usize::from(vm.id.get()))
+                    .map(core::mem::take)
+            };
+            if let Some(line) = line.filter(|line| !line.is_empty()) {
+                write_line(hw, vm, &line);
+            }
+        }
+    }
+
+    /// Takes what was typed from the UART and passes it on, as far as the guest has room.
+    pub(crate) fn typed<H: Hardware>(&self, hw: &mut H) {
+        for _ in 0..TYPED {
+            let Some(byte) = hw.read_byte() else { break };
+            let mut state = self.console.lock();
+            if state.typed.len() < TYPED {
+                state.typed.push_back(byte);
+            }
+        }
+        if let Some(vm) = self.vms.iter().find(|vm| vm.life.is(VmState::Running)) {
+            self.pass_on(hw, vm);
+        }
+    }
+
+    /// Gives a VM's console what was typed, as far as it has room.
+    pub(crate) fn pass_on<H: Hardware>(&self, hw: &mut H, vm: &Vm) {
+        let Some((place, attached)) = vm
+            .console
+            .and_then(|place| Some((place, vm.devices.get(place)?)))
+        else {
+            return;
+        };
+        let moment = Moment {
+            ticks: hw.now(),
+            base: self.time_base,
+        };
+        let mut effects = Effects::new(moment);
+        {
+            let mut slot = attached.slot.lock();
+            // One byte at a time, so that a byte leaves the queue only when the guest has it.
+            for _ in 0..TYPED {
+                let Some(byte) = self.console.lock().typed.pop_front() else {
+                    break;
+                };
+                if slot.receive(&mut effects, &[byte]) == 0 {
+                    self.console.lock().typed.push_front(byte);
+                    break;
+                }
+            }
+        }
+        let _ = self.apply_device(hw, vm, place, &effects);
+    }
+}
+
+fn write_line<H: Hardware>(hw: &mut H, vm: &Vm, line: &[u8]) {
+    let mut text = ArrayVec::<u8, { LINE + 40 }>::new();
+    let name = vm.name.as_bytes().get(..31).unwrap_or(vm.name.as_bytes());
+    for part in [&b"["[..], name, b"] ", line, b"\r\n"] {
+        // The parts are shorter than the whole by construction.
+        let _ = text.try_extend_from_slice(part);
+    }
+    hw.write_bytes(&text);
+}
+
+/// Writes a line of the hypervisor's own.
+pub(crate) fn log<H: Hardware>(hw: &mut H, message: fmt::Arguments<'_>) {
+    let mut out = Gather {
+        hw,
+        line: ArrayVec::new(),
+    };
+    let _ = write!(out, "bulkhead: {message}\r\n");
+    out.send();
+}
+
+/// Gathers a message, so that it goes out in one piece if it is not too long.
+struct Gather<'a, H: Hardware> {
+    hw: &'a mut H,
+    line: ArrayVec<u8, 256>,
+}
+
+impl<H: Hardware> Gather<'_, H> {
+    fn send(&mut self) {
+        self.hw.write_bytes(&self.line);
+        self.line.clear();
+    }
+}
+
+impl<H: Hardware> Write for Gather<'_, H> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if self.line.is_full() {
+                self.send();
+            }
+            let _ = self.line.try_push(byte);
+        }
+        Ok(())
+    }
+}

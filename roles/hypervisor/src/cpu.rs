@@ -1,0 +1,168 @@
+//! What each CPU keeps, and what the vectors call.
+
+use crate::exception::Delivery;
+use crate::shared::Hypervisor;
+use crate::stop::Cause;
+use crate::vcpu::{Fp, Vcpu};
+use addr::{CpuId, VcpuIndex};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use bulkhead_core::Deadlines;
+use bulkhead_core::vm_state::VmEdge;
+use core::fmt::Write;
+use machine::{Conduit, ExitHandler, Frame, Hardware, Next, Syndrome};
+
+/// One CPU: the vCPU that it runs, and when it wants to be woken.
+pub struct Cpu {
+    pub(crate) id: CpuId,
+    pub(crate) hypervisor: &'static Hypervisor,
+    pub(crate) current: Option<Box<Vcpu>>,
+    /// What is to be done once all registers of the guest are saved.
+    pub(crate) intent: Intent,
+    /// When the vCPU has had its time, in ticks; `None` while nobody else wants the CPU.
+    pub(crate) slice_end: Option<u64>,
+    /// When the vCPUs that were parked here want to be woken.
+    pub(crate) deadlines: Deadlines,
+    /// When unfinished console lines are written out, in ticks.
+    pub(crate) flush_at: Option<u64>,
+    /// For each VM, which of its vCPUs left its translations in this CPU's TLB.
+    pub(crate) last: Vec<Option<VcpuIndex>>,
+}
+
+/// What a CPU does with its vCPU once all registers are saved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Intent {
+    /// Goes on with it.
+    #[default]
+    Continue,
+    /// Lets the others have the CPU.
+    Yield,
+    /// Lets it sleep.
+    Sleep,
+    /// Switches it off: CPU_OFF, or its VM stops.
+    SwitchOff,
+    /// Ends its VM, and then switches it off.
+    EndVm(VmEdge),
+    /// Crashes its VM.
+    Crash(Cause),
+    /// Puts it to sleep such that it goes on at an entry point (CPU_SUSPEND, SYSTEM_SUSPEND).
+    Suspend {
+        /// Where it goes on.
+        entry: u64,
+        /// Its x0.
+        context: u64,
+    },
+}
+
+impl Cpu {
+    /// Makes a CPU that runs nothing yet.
+    #[must_use]
+    pub fn new(id: CpuId, hypervisor: &'static Hypervisor) -> Box<Self> {
+        let vcpus = hypervisor.vms.iter().map(|vm| vm.places.len()).sum();
+        let mut last = Vec::new();
+        last.resize(hypervisor.vms.len(), None);
+        Box::new(Self {
+            id,
+            hypervisor,
+            current: None,
+            intent: Intent::Continue,
+            slice_end: None,
+            deadlines: Deadlines::new(vcpus),
+            flush_at: None,
+            last,
+        })
+    }
+
+    /// Waits for the first vCPU, and returns its registers, with everything else loaded.
+    pub fn first<H: Hardware>(&mut self, hw: &mut H) -> Frame {
+        let mut frame = Frame::default();
+        self.run_next(hw, &mut frame);
+        frame
+    }
+
+    /// Does what [`Intent`] says. All registers of the vCPU are in `frame`; those of the next one are
+    /// there afterwards.
+    pub(crate) fn carry_out<H: Hardware>(&mut self, hw: &mut H, frame: &mut Frame) {
+        let intent = core::mem::take(&mut self.intent);
+        match intent {
+            Intent::Continue => {}
+            Intent::Yield => self.preempt(hw, frame),
+            Intent::Sleep => self.sleep(hw, frame),
+            Intent::SwitchOff => self.retire(hw, frame),
+            Intent::EndVm(edge) => {
+                if let Some(vcpu) = &self.current {
+                    self.hypervisor.stop(hw, &vcpu.vm, edge);
+                }
+                self.retire(hw, frame);
+            }
+            Intent::Crash(cause) => {
+                if let Some(vcpu) = &self.current {
+                    self.hypervisor
+                        .crash(hw, &vcpu.vm, vcpu.id.index, frame, cause);
+                }
+                self.retire(hw, frame);
+            }
+            Intent::Suspend { entry, context } => {
+                self.suspend(hw, frame, entry, context);
+            }
+        }
+    }
+
+    /// Returns how an exit goes on after its handler.
+    fn next(&self) -> Next {
+        if self.intent == Intent::Continue {
+            Next::Resume
+        } else {
+            Next::Full
+        }
+    }
+}
+
+impl<H: Hardware> ExitHandler<H> for Cpu {
+    #[inline]
+    fn call(&mut self, hw: &mut H, frame: &mut Frame, conduit: Conduit) -> Next {
+        self.hypercall(hw, frame, conduit);
+        self.next()
+    }
+
+    #[inline]
+    fn interrupt(&mut self, hw: &mut H) -> Next {
+        self.physical_interrupt(hw);
+        self.next()
+    }
+
+    fn trap(&mut self, hw: &mut H, frame: &mut Frame, syndrome: &Syndrome) {
+        if let Delivery::Impossible { vector } = self.exception(hw, frame, syndrome) {
+            self.intent = Intent::Crash(Cause::AbortInHandler { vector });
+        }
+        self.carry_out(hw, frame);
+    }
+
+    fn system_error(&mut self, hw: &mut H, frame: &mut Frame, syndrome: &Syndrome) {
+        self.intent = Intent::Crash(Cause::SystemError {
+            syndrome: syndrome.esr,
+        });
+        self.carry_out(hw, frame);
+    }
+
+    fn full(&mut self, hw: &mut H, frame: &mut Frame) {
+        self.carry_out(hw, frame);
+    }
+
+    fn describe(&self, out: &mut dyn Write) {
+        let _ = match &self.current {
+            Some(vcpu) => write!(out, "CPU {} runs {} ({})", self.id, vcpu.id, vcpu.vm.name),
+            None => write!(out, "CPU {} runs no vCPU", self.id),
+        };
+    }
+}
+
+impl Cpu {
+    /// Gives the vCPU its FP/SIMD registers.
+    pub(crate) fn load_fp<H: Hardware>(&mut self, hw: &mut H) {
+        if let Some(vcpu) = &mut self.current {
+            hw.load_fp(&vcpu.registers.fp);
+            vcpu.fp = Fp::Loaded;
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Synchronous exits other than calls.
+
+use crate::cpu::{Cpu, Intent};
+use machine::{ExceptionRecord, Frame, Hardware, Syndrome};
+use trap::{
+    DataAbort, Esr, Exception, Exit, ExitRegisters, GuestContext, InstructionAbort,
+    InstructionLength, Pstate, WaitKind, advance, decode,
+};
+
+/// Whether an exit could be answered as the architecture says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// It was.
+    Done,
+    /// The guest takes an exception for it, but its handler is no memory: it would take the same one
+    /// for ever.
+    Impossible {
+        /// The handler's address.
+        vector: u64,
+    },
+}
+
+impl Cpu {
+    /// Handles an exit.
+    pub(crate) fn exception<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        frame: &mut Frame,
+        syndrome: &Syndrome,
+    ) -> Delivery {
+        let esr = Esr::new(syndrome.esr);
+        let registers = ExitRegisters {
+            esr,
+            far: syndrome.far,
+            hpfar: syndrome.hpfar,
+        };
+        match decode(&registers) {
+            Exit::DataAbort(abort) => self.data_abort(hw, frame, &abort, esr.instruction_length()),
+            Exit::SystemRegister(access) => {
+                self.system_register(hw, frame, access);
+                Delivery::Done
+            }
+            Exit::FloatingPoint => {
+                self.load_fp(hw);
+                Delivery::Done
+            }
+            Exit::Wait(wait) => {
+                step_over(frame, esr.instruction_length());
+                self.wait(wait.kind);
+                Delivery::Done
+            }
+            Exit::InstructionAbort(abort) => self.instruction_abort(hw, frame, &abort),
+            // The vectors take these apart before.
+            Exit::Hvc { .. } | Exit::Smc { .. } => Delivery::Done,
+            Exit::SError => {
+                self.intent = Intent::Crash(crate::stop::Cause::SystemError {
+                    syndrome: syndrome.esr,
+                });
+                Delivery::Done
+            }
+            // None of these is asked for but to hide a feature: the guest finds it UNDEFINED.
+            Exit::Aarch32Coprocessor(_)
+            | Exit::IllegalState
+            | Exit::UndefinedFeature(_)
+            | Exit::Debug(_)
+            | Exit::Unknown { .. } => {
+                inject(hw, frame, Exception::Undefined);
+                Delivery::Done
+            }
+        }
+    }
+
+    fn wait(&mut self, kind: WaitKind) {
+        // With a time-out the guest looks at its clock when it goes on, so coming back early is
+        // within the architecture.
+        self.intent = match kind {
+            WaitKind::Wfi => Intent::Sleep,
+            WaitKind::Wfe | WaitKind::Wfit | WaitKind::Wfet => Intent::Yield,
+        };
+    }
+
+    fn data_abort<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        frame: &mut Frame,
+        abort: &DataAbort,
+        length: InstructionLength,
+    ) -> Delivery {
+        if let (Some(access), Some(ipa)) = (abort.mmio, abort.ipa)
+            && let Some(outcome) = self.device_access(hw, frame, ipa, access)
+        {
+            if outcome == crate::mmio::Outcome::Complete {
+                step_over(frame, length);
+            }
+            return Delivery::Done;
+        }
+        inject(hw, frame, Exception::for_data_abort(abort));
+        Delivery::Done
+    }
+
+    fn instruction_abort<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        frame: &mut Frame,
+        abort: &InstructionAbort,
+    ) -> Delivery {
+        let exception = Exception::for_instruction_abort(abort);
+        let entry = exception.take(&context(hw, frame));
+        if frame.pc == entry.pc {
+            // The fetch that failed was the handler's own first instruction.
+            return Delivery::Impossible { vector: entry.pc };
+        }
+        inject(hw, frame, exception);
+        Delivery::Done
+    }
+}
+
+fn context<H: Hardware>(hw: &H, frame: &Frame) -> GuestContext {
+    let registers = hw.exception_context();
+    GuestContext {
+        pc: frame.pc,
+        pstate: Pstate::new(frame.pstate),
+        sctlr_el1: registers.sctlr_el1,
+        vbar_el1: registers.vbar_el1,
+    }
+}
+
+/// Gives the loaded vCPU an exception.
+pub(crate) fn inject<H: Hardware>(hw: &mut H, frame: &mut Frame, exception: Exception) {
+    let entry = exception.take(&context(hw, frame));
+    hw.record_exception(&ExceptionRecord {
+        elr_el1: entry.elr_el1,
+        spsr_el1: entry.spsr_el1,
+        esr_el1: entry.esr_el1,
+        far_el1: entry.far_el1,
+    });
+    frame.pc = entry.pc;
+    frame.pstate = entry.pstate.get();
+}
+
+/// Moves the guest behind the instruction that was emulated.
+pub(crate) fn step_over(frame: &mut Frame, length: InstructionLength) {
+    let advanced = advance(frame.pc, Pstate::new(frame.pstate), length);
+    frame.pc = advanced.pc;
+    frame.pstate = advanced.pstate.get();
+}

@@ -1,0 +1,248 @@
+//! Physical interrupts.
+//!
+//! Each exit takes one; if more are pending, the next entry of the guest exits again at once.
+
+use crate::cpu::{Cpu, Intent};
+use addr::{IntId, VcpuIndex};
+use bulkhead_core::Post;
+use core::sync::atomic::Ordering;
+use machine::{Hardware, PhysicalInterrupt};
+use vgic::{PrivateDelivery, PrivateSet};
+use vtimer::TimerKind;
+
+/// How long a vCPU may run while others wait, as a part of a second: 1/200, which is 5 ms.
+const SLICES_PER_SECOND: u64 = 200;
+
+impl Cpu {
+    /// Takes one physical interrupt, while a guest runs or while the CPU idles.
+    #[inline]
+    pub(crate) fn physical_interrupt<H: Hardware>(&mut self, hw: &mut H) {
+        let Some(interrupt) = hw.acknowledge() else {
+            return;
+        };
+        let lines = self.hypervisor.interrupts;
+        hw.drop_priority(interrupt);
+        if interrupt.id == lines.virtual_timer || interrupt.id == lines.physical_timer {
+            // Stays active until the guest ends it.
+            self.guest_timer(hw, interrupt.id);
+            return;
+        }
+        hw.deactivate(interrupt.id);
+        if interrupt.id == lines.kick {
+            self.kicked(hw);
+        } else if interrupt.id == lines.hypervisor_timer {
+            self.tick(hw);
+        } else if interrupt.id == lines.maintenance {
+            self.maintain(hw);
+        } else if interrupt.id == lines.console {
+            self.hypervisor.typed(hw);
+        } else {
+            self.unexpected(interrupt);
+        }
+    }
+
+    fn unexpected(&self, _interrupt: PhysicalInterrupt) {
+        self.hypervisor.unexpected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Passes the interrupt of the loaded vCPU's own timer on to it.
+    #[inline]
+    fn guest_timer<H: Hardware>(&mut self, hw: &mut H, id: IntId) {
+        let Some(vcpu) = &mut self.current else {
+            // The timers of a parked vCPU are off; a late one is of nobody's.
+            hw.deactivate(id);
+            return;
+        };
+        let owed = vcpu.interrupts.inject_hardware_ppi(id, id);
+        deactivate_all(hw, owed);
+        self.deliver_private(hw);
+    }
+
+    /// Brings private interrupts of the loaded vCPU to its list registers.
+    #[inline]
+    pub(crate) fn deliver_private<H: Hardware>(&mut self, hw: &mut H) {
+        let Some(vcpu) = &mut self.current else {
+            return;
+        };
+        if vcpu.interrupts.deliver_private(hw) == PrivateDelivery::NeedsDistributor {
+            self.deliver(hw);
+        }
+    }
+
+    /// Brings all interrupts of the loaded vCPU to its list registers.
+    pub(crate) fn deliver<H: Hardware>(&mut self, hw: &mut H) {
+        let Some(vcpu) = &mut self.current else {
+            return;
+        };
+        let effects = vcpu
+            .interrupts
+            .deliver(&mut vcpu.vm.gic.lock().distributor, hw);
+        self.hypervisor.apply(hw, &vcpu.vm, &effects);
+    }
+
+    fn maintain<H: Hardware>(&mut self, hw: &mut H) {
+        let Some(vcpu) = &mut self.current else {
+            return;
+        };
+        let effects = vcpu
+            .interrupts
+            .maintain(&mut vcpu.vm.gic.lock().distributor, hw);
+        self.hypervisor.apply(hw, &vcpu.vm, &effects);
+    }
+
+    /// Looks at what others have left: in the vCPU's mailbox and in the run queue.
+    pub(crate) fn kicked<H: Hardware>(&mut self, hw: &mut H) {
+        self.look_into_mailbox(hw);
+        if self.current.is_some() && self.slice_end.is_none() && self.somebody_waits() {
+            self.slice_end = Some(hw.now().saturating_add(hw.frequency() / SLICES_PER_SECOND));
+            self.set_unlimited(false);
+            self.arm_timer(hw);
+        }
+    }
+
+    pub(crate) fn somebody_waits(&self) -> bool {
+        self.hypervisor.scheduler.lock().waiting(self.id) != 0
+            || self.hypervisor.loading.load(Ordering::SeqCst) != 0
+    }
+
+    pub(crate) fn set_unlimited(&self, unlimited: bool) {
+        if let Some(flag) = self.hypervisor.unlimited.get(self.id.index()) {
+            flag.store(unlimited, Ordering::SeqCst);
+        }
+    }
+
+    /// Does what was posted to the loaded vCPU.
+    pub(crate) fn look_into_mailbox<H: Hardware>(&mut self, hw: &mut H) {
+        let Some(vcpu) = &mut self.current else {
+            return;
+        };
+        let Some(place) = vcpu.vm.place(vcpu.id.index) else {
+            return;
+        };
+        let posts = place.mailbox.take();
+        if posts.is_empty() {
+            return;
+        }
+        if posts.contains(Post::Stop) {
+            self.intent = Intent::SwitchOff;
+        }
+        vcpu.interrupts.pend_sgis(posts.sgis());
+        if posts.contains(Post::Redistributor) {
+            self.serve_remote(hw);
+        }
+        if posts.contains(Post::Shared) {
+            self.deliver(hw);
+        } else if posts.sgis() != 0 {
+            self.deliver_private(hw);
+        }
+    }
+
+    /// Handles EL2's own timer: time slices, parked vCPUs, emulated timers, console lines.
+    fn tick<H: Hardware>(&mut self, hw: &mut H) {
+        let now = hw.now();
+        self.wake_due(hw, now);
+        if self.flush_at.is_some_and(|at| at <= now) {
+            self.flush_at = None;
+            self.hypervisor.flush_lines(hw);
+        }
+        self.update_physical_timer(hw);
+        if self.slice_end.is_some_and(|end| end <= now) {
+            self.slice_end = None;
+            self.intent = Intent::Yield;
+        }
+        self.arm_timer(hw);
+    }
+
+    /// Wakes the parked vCPUs whose time has come.
+    pub(crate) fn wake_due<H: Hardware>(&mut self, hw: &mut H, now: u64) {
+        while let Some(due) = self.deadlines.take_due(now) {
+            if let Some(vm) = self.hypervisor.vm(due.vm) {
+                self.hypervisor.reach(hw, vm, due.index, Post::Timer);
+            }
+        }
+    }
+
+    /// Brings the line of the loaded vCPU's emulated physical timer up to date.
+    pub(crate) fn update_physical_timer<H: Hardware>(&mut self, hw: &mut H) {
+        if hw.physical_timer() == machine::PhysicalTimer::Native {
+            return;
+        }
+        let id = self.hypervisor.interrupts.physical_timer;
+        let now = hw.now();
+        let Some(vcpu) = &mut self.current else {
+            return;
+        };
+        let level = if vcpu.timers.is_asserted(TimerKind::Physical, now) {
+            vgic::Level::High
+        } else {
+            vgic::Level::Low
+        };
+        vcpu.interrupts.set_ppi_line(id, level);
+        self.deliver_private(hw);
+    }
+
+    /// Arms EL2's timer for whatever comes first.
+    pub(crate) fn arm_timer<H: Hardware>(&mut self, hw: &mut H) {
+        let emulated = match &self.current {
+            Some(vcpu) if hw.physical_timer() == machine::PhysicalTimer::Trapped => {
+                vcpu.timers.loaded_deadline(hw.now()).ticks()
+            }
+            Some(_) | None => None,
+        };
+        let earliest = [
+            self.slice_end,
+            self.deadlines.earliest(),
+            self.flush_at,
+            emulated,
+        ]
+        .into_iter()
+        .flatten()
+        .min();
+        hw.set_deadline(earliest);
+    }
+
+    /// Starts the time slice of the vCPU that has just been loaded.
+    pub(crate) fn start_slice<H: Hardware>(&mut self, hw: &mut H) {
+        // Told first, asked second: whoever enqueues afterwards sees the flag and kicks.
+        self.set_unlimited(true);
+        self.slice_end = None;
+        if self.somebody_waits() {
+            self.set_unlimited(false);
+            self.slice_end = Some(hw.now().saturating_add(hw.frequency() / SLICES_PER_SECOND));
+        }
+    }
+
+    /// Carries out the access that another vCPU has left at the loaded one's place.
+    fn serve_remote<H: Hardware>(&mut self, hw: &mut H) {
+        let Some(vcpu) = &mut self.current else {
+            return;
+        };
+        let Some(place) = vcpu.vm.place(vcpu.id.index) else {
+            return;
+        };
+        let Some(remote) = place.remote.lock().filter(|remote| remote.answer.is_none()) else {
+            return;
+        };
+        let vm = vcpu.vm.clone();
+        let answer = self.own_redistributor(hw, remote.access);
+        if let Some(place) = vm.place(self.current_index())
+            && let Some(waiting) = place.remote.lock().as_mut()
+            && *waiting == remote
+        {
+            waiting.answer = Some(answer);
+        }
+    }
+
+    fn current_index(&self) -> VcpuIndex {
+        self.current
+            .as_ref()
+            .map_or(VcpuIndex::new(0), |vcpu| vcpu.id.index)
+    }
+}
+
+/// Deactivates physical private interrupts.
+pub(crate) fn deactivate_all<H: Hardware>(hw: &mut H, set: PrivateSet) {
+    for id in set.iter() {
+        hw.deactivate(id);
+    }
+}

@@ -1,0 +1,207 @@
+//! A VM's images into its memory, in bounded steps.
+//!
+//! A load is carried out a step at a time by whichever CPU looks for work, between the vCPUs that it
+//! runs, so that no CPU stays in EL2 for long. The steps need no lock: the load is taken out of its
+//! VM while a step runs.
+
+use crate::boot::random_seed;
+use crate::console::log;
+use crate::shared::Hypervisor;
+use crate::vm::Vm;
+use addr::{Address, Ipa, IpaRange, Pa, PaRange, VcpuIndex};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bulkhead_core::vcpu_state::VcpuEdge;
+use bulkhead_core::vm_state::VmEdge;
+use core::fmt;
+use core::sync::atomic::Ordering;
+use guest_dtb::{GuestDevice, GuestDtbError, GuestMachine};
+use machine::{GuestMemory, GuestMemoryError, Hardware};
+
+/// The most bytes that one step copies or zeroes: what fits in the bound on a stay in EL2.
+const STEP: u64 = 0x1_0000;
+
+/// What is loaded, and where to: what a reset needs again.
+pub(crate) struct Images {
+    pub(crate) copies: Vec<Copy>,
+    pub(crate) device_tree: IpaRange,
+    pub(crate) entry: Ipa,
+    pub(crate) initrd: Option<IpaRange>,
+    pub(crate) command_line: alloc::string::String,
+    pub(crate) ram: IpaRange,
+    pub(crate) distributor: IpaRange,
+    pub(crate) redistributors: IpaRange,
+    pub(crate) devices: Vec<GuestDevice>,
+}
+
+/// A piece of the boot archive and its place in the VM.
+#[derive(Clone, Copy)]
+pub(crate) struct Copy {
+    pub(crate) source: &'static [u8],
+    pub(crate) target: Ipa,
+}
+
+/// How far a load has come.
+pub(crate) struct Load {
+    copy: usize,
+    done: u64,
+}
+
+/// Why a VM could not be loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LoadError {
+    Outside { ipa: Ipa },
+    Memory(GuestMemoryError),
+    DeviceTree(GuestDtbError),
+    DeviceTreeSize { bytes: usize },
+}
+
+impl fmt::Display for LoadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Outside { ipa } => write!(f, "{ipa} is outside the VM's memory"),
+            Self::Memory(error) => error.fmt(f),
+            Self::DeviceTree(error) => write!(f, "no device tree can be made: {error}"),
+            Self::DeviceTreeSize { bytes } => {
+                write!(
+                    f,
+                    "the device tree has {bytes} bytes, which is too large for its place"
+                )
+            }
+        }
+    }
+}
+
+impl core::error::Error for LoadError {}
+
+/// Whether a load goes on.
+enum Progress {
+    More,
+    Finished,
+}
+
+impl Hypervisor {
+    /// Asks for a VM to be loaded and started. Its life cycle stands in Loading.
+    pub(crate) fn begin_load(&self, vm: &Vm) {
+        *vm.load.lock() = Some(Load { copy: 0, done: 0 });
+        self.loading.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Carries out one step of some load, if one waits.
+    pub(crate) fn load_step<H: Hardware>(&self, hw: &mut H) {
+        if self.loading.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        for vm in &self.vms {
+            let Some(mut load) = vm.load.lock().take() else {
+                continue;
+            };
+            match self.step(hw, vm, &mut load) {
+                Ok(Progress::More) => *vm.load.lock() = Some(load),
+                Ok(Progress::Finished) => {
+                    self.loading.fetch_sub(1, Ordering::SeqCst);
+                    self.start(hw, vm);
+                }
+                Err(error) => {
+                    self.loading.fetch_sub(1, Ordering::SeqCst);
+                    log(hw, format_args!("VM {} cannot be loaded: {error}", vm.name));
+                    let _ = vm.life.take(VmEdge::LoadFailed);
+                    self.ended(hw, crate::stop::End::Crash);
+                }
+            }
+            return;
+        }
+    }
+
+    fn step<H: Hardware>(
+        &self,
+        hw: &mut H,
+        vm: &Vm,
+        load: &mut Load,
+    ) -> Result<Progress, LoadError> {
+        let Some(copy) = vm.images.copies.get(load.copy) else {
+            self.write_device_tree(hw, vm)?;
+            return Ok(Progress::Finished);
+        };
+        let done = usize::try_from(load.done).unwrap_or(usize::MAX);
+        let rest = copy.source.get(done..).unwrap_or(&[]);
+        let length = rest.len().min(usize::try_from(STEP).unwrap_or(0));
+        if length == 0 {
+            load.copy = load.copy.saturating_add(1);
+            load.done = 0;
+            return Ok(Progress::More);
+        }
+        let target = Ipa::new(copy.target.get().saturating_add(load.done));
+        let written = write_guest(hw, vm, target, rest.get(..length).unwrap_or(&[]))?;
+        load.done = load.done.saturating_add(written);
+        Ok(Progress::More)
+    }
+
+    fn write_device_tree<H: Hardware>(&self, hw: &mut H, vm: &Vm) -> Result<(), LoadError> {
+        let images = &vm.images;
+        let mut seed = [0; 32];
+        let mut kaslr = [0; 8];
+        let random =
+            random_seed(self, &mut seed).is_some() && random_seed(self, &mut kaslr).is_some();
+        let machine = GuestMachine {
+            vcpus: vm.vcpu_count(),
+            memory: &[images.ram],
+            distributor: images.distributor,
+            redistributors: images.redistributors,
+            devices: &images.devices,
+            bootargs: &images.command_line,
+            initrd: images.initrd,
+            rng_seed: random.then_some(&seed[..]),
+            kaslr_seed: random.then_some(u64::from_le_bytes(kaslr)),
+        };
+        let tree = guest_dtb::build(&machine).map_err(LoadError::DeviceTree)?;
+        let bytes = tree.len();
+        let size = u64::try_from(bytes).unwrap_or(u64::MAX);
+        if size > images.device_tree.size() {
+            return Err(LoadError::DeviceTreeSize { bytes });
+        }
+        let mut done = 0;
+        while let Some(rest) = tree.get(done..).filter(|rest| !rest.is_empty()) {
+            let offset = u64::try_from(done).unwrap_or(u64::MAX);
+            let at = Ipa::new(images.device_tree.start().get().saturating_add(offset));
+            let written = write_guest(hw, vm, at, rest)?;
+            done = done.saturating_add(usize::try_from(written).unwrap_or(usize::MAX));
+        }
+        Ok(())
+    }
+
+    /// Starts the first vCPU of a VM that has been loaded.
+    fn start<H: Hardware>(&self, hw: &mut H, vm: &Arc<Vm>) {
+        let index = VcpuIndex::new(0);
+        let Some(place) = vm.place(index) else { return };
+        if vm.life.take(VmEdge::Start).is_err() || place.life.take(VcpuEdge::PowerOn).is_err() {
+            return;
+        }
+        vm.offset.store(hw.now(), Ordering::Relaxed);
+        vm.alive.fetch_add(1, Ordering::SeqCst);
+        if let Some(vcpu) = place.vcpu.lock().as_mut() {
+            vcpu.timers = vtimer::Timers::new(vm.counter_offset(), vm.counter_offset());
+            vcpu.start_at(vm.images.entry.get(), vm.images.device_tree.start().get());
+        }
+        if place.life.take(VcpuEdge::Prepared).is_ok() {
+            self.enqueue(hw, vm, index);
+        }
+    }
+}
+
+/// Writes to a VM's memory, at most to the end of the piece that holds `ipa`; returns how many bytes.
+fn write_guest<H: Hardware>(hw: &mut H, vm: &Vm, ipa: Ipa, bytes: &[u8]) -> Result<u64, LoadError> {
+    let (pa, left) = vm.translate(ipa).ok_or(LoadError::Outside { ipa })?;
+    let wanted = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    let size = wanted.min(left);
+    let part = usize::try_from(size).unwrap_or(0);
+    GuestMemory::write(hw, pa, bytes.get(..part).unwrap_or(bytes)).map_err(LoadError::Memory)?;
+    publish(hw, pa, size);
+    Ok(size)
+}
+
+fn publish<H: Hardware>(hw: &mut H, pa: Pa, size: u64) {
+    if let Ok(range) = PaRange::new(pa.page(), size.saturating_add(pa.page_offset())) {
+        hw.publish(range);
+    }
+}

@@ -1,0 +1,327 @@
+//! Accesses to devices: the GIC's frames and everything on the VM's bus.
+
+use crate::cpu::{Cpu, Intent};
+use crate::interrupt::deactivate_all;
+use crate::shared::Hypervisor;
+use crate::stop::Cause;
+use crate::vm::{Remote, RemoteAccess, Target, Vm};
+use addr::{Ipa, VcpuIndex};
+use bulkhead_core::Post;
+use bulkhead_core::vcpu_state::VcpuState;
+use device_model::{Effects, GuestEvent, InputRoom, Moment};
+use machine::{Frame, Hardware};
+use trap::{Direction, MmioAccess};
+use vgic::{DistributorRead, PrivateDelivery};
+
+/// What came of an access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is done: step over the instruction.
+    Complete,
+    /// The guest executes it again; the answer comes from another CPU.
+    Again,
+}
+
+/// What a guest reported through a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Report {
+    /// Nothing that matters to the hypervisor.
+    Nothing,
+    /// Its kernel has panicked.
+    Panicked,
+}
+
+impl Cpu {
+    /// Carries out a load or store that stage 2 refused; `None` if no device answers.
+    #[inline]
+    pub(crate) fn device_access<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        frame: &mut Frame,
+        ipa: Ipa,
+        access: MmioAccess,
+    ) -> Option<Outcome> {
+        let vcpu = self.current.as_ref()?;
+        let hit = vcpu.vm.bus.lookup(ipa, access.width).ok()?;
+        match hit.target {
+            Target::Distributor => self.distributor(hw, frame, hit.offset, access),
+            Target::Redistributors => self.redistributor(hw, frame, hit.offset, access),
+            Target::Device(place) => self.device(hw, frame, place, hit.offset, access),
+        }
+    }
+
+    #[inline]
+    fn distributor<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        frame: &mut Frame,
+        offset: u64,
+        access: MmioAccess,
+    ) -> Option<Outcome> {
+        let vcpu = self.current.as_mut()?;
+        let interrupts = &mut vcpu.interrupts;
+        match access.direction {
+            Direction::Read => {
+                let read = {
+                    let distributor = &mut vcpu.vm.gic.lock().distributor;
+                    interrupts.read_distributor(distributor, offset, access.width, hw)
+                };
+                match read {
+                    DistributorRead::Value(value) => {
+                        frame.set_operand(access.register, access.loaded_value(value));
+                        Some(Outcome::Complete)
+                    }
+                    DistributorRead::Again(effects) => {
+                        self.hypervisor.apply(hw, &vcpu.vm, &effects);
+                        Some(Outcome::Again)
+                    }
+                }
+            }
+            Direction::Write => {
+                let value = access.stored_value(frame.operand(access.register));
+                let effects = {
+                    let distributor = &mut vcpu.vm.gic.lock().distributor;
+                    interrupts.write_distributor(distributor, offset, access.width, value, hw)
+                };
+                self.hypervisor.apply(hw, &vcpu.vm, &effects);
+                Some(Outcome::Complete)
+            }
+        }
+    }
+
+    #[inline]
+    fn redistributor<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        frame: &mut Frame,
+        offset: u64,
+        access: MmioAccess,
+    ) -> Option<Outcome> {
+        let vcpu = self.current.as_ref()?;
+        let region = vcpu.vm.redistributors;
+        let target = region.locate(offset)?;
+        let write = match access.direction {
+            Direction::Read => None,
+            Direction::Write => Some(access.stored_value(frame.operand(access.register))),
+        };
+        if write.is_none()
+            && let Some(value) = region.read_constant(target, access.width)
+        {
+            frame.set_operand(access.register, access.loaded_value(value));
+            return Some(Outcome::Complete);
+        }
+        let request = RemoteAccess {
+            offset: target.offset,
+            width: access.width,
+            write,
+        };
+        let answer = if target.vcpu == vcpu.id.index {
+            Some(self.own_redistributor(hw, request))
+        } else {
+            self.remote_redistributor(hw, target.vcpu, request)
+        };
+        let Some(value) = answer else {
+            return Some(Outcome::Again);
+        };
+        if write.is_none() {
+            frame.set_operand(access.register, access.loaded_value(value));
+        }
+        Some(Outcome::Complete)
+    }
+
+    /// Accesses the loaded vCPU's own redistributor. A write gives 0.
+    #[inline]
+    pub(crate) fn own_redistributor<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        access: RemoteAccess,
+    ) -> u64 {
+        let Some(vcpu) = &mut self.current else {
+            return 0;
+        };
+        let Some(value) = access.write else {
+            return vcpu
+                .interrupts
+                .read_redistributor(access.offset, access.width, hw);
+        };
+        let written = vcpu
+            .interrupts
+            .write_redistributor(access.offset, access.width, value, hw);
+        deactivate_all(hw, written.deactivate);
+        match written.delivery {
+            PrivateDelivery::Done => {}
+            PrivateDelivery::NeedsDistributor => self.deliver(hw),
+        }
+        0
+    }
+
+    /// Accesses another vCPU's redistributor: where it lies at rest, or by asking the CPU that runs
+    /// it. `None` if the answer is not there yet.
+    fn remote_redistributor<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        target: VcpuIndex,
+        access: RemoteAccess,
+    ) -> Option<u64> {
+        let vcpu = self.current.as_ref()?;
+        let from = vcpu.id.index;
+        let place = vcpu.vm.place(target)?;
+        if let Some(resting) = place.vcpu.lock().as_mut() {
+            let answer = match access.write {
+                None => resting
+                    .interrupts
+                    .read_redistributor(access.offset, access.width, hw),
+                Some(value) => {
+                    // Nothing physical is active here for a vCPU at rest, and it is delivered to
+                    // when it is loaded.
+                    let _ = resting.interrupts.write_redistributor(
+                        access.offset,
+                        access.width,
+                        value,
+                        hw,
+                    );
+                    0
+                }
+            };
+            let mut remote = place.remote.lock();
+            if remote.is_some_and(|remote| remote.from == from) {
+                *remote = None;
+            }
+            drop(remote);
+            // It may have something to do now.
+            if access.write.is_some() && place.life.is(VcpuState::Waiting) {
+                place.mailbox.post(Post::Shared);
+            }
+            return Some(answer);
+        }
+        let mut remote = place.remote.lock();
+        match *remote {
+            Some(waiting) if waiting.from == from && waiting.access == access => {
+                if waiting.answer.is_some() {
+                    *remote = None;
+                    return waiting.answer;
+                }
+            }
+            // Somebody else's turn, or a leftover of an instruction that was never finished.
+            Some(waiting) if waiting.from != from && waiting.answer.is_none() => {}
+            Some(_) | None => {
+                *remote = Some(Remote {
+                    from,
+                    access,
+                    answer: None,
+                })
+            }
+        }
+        drop(remote);
+        self.hypervisor
+            .reach(hw, &vcpu.vm, target, Post::Redistributor);
+        None
+    }
+
+    fn device<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        frame: &mut Frame,
+        place: usize,
+        offset: u64,
+        access: MmioAccess,
+    ) -> Option<Outcome> {
+        let vcpu = self.current.as_mut()?;
+        let vm = vcpu.vm.clone();
+        let attached = vm.devices.get(place)?;
+        let mut effects = Effects::new(self.hypervisor.moment(hw));
+        match access.direction {
+            Direction::Read => {
+                let value = attached
+                    .slot
+                    .lock()
+                    .read(&mut effects, offset, access.width)
+                    .ok()?;
+                frame.set_operand(access.register, access.loaded_value(value));
+            }
+            Direction::Write => {
+                let value = access.stored_value(frame.operand(access.register));
+                attached
+                    .slot
+                    .lock()
+                    .write(&mut effects, offset, access.width, value)
+                    .ok()?;
+            }
+        }
+        if let Some(changed) = self.hypervisor.drive_line(&vm, place, &effects) {
+            let changed = {
+                let distributor = &mut vm.gic.lock().distributor;
+                vcpu.interrupts.settle_effects(distributor, changed, hw)
+            };
+            self.hypervisor.apply(hw, &vm, &changed);
+            effects.line = None;
+        }
+        if self.hypervisor.apply_device(hw, &vm, place, &effects) == Report::Panicked {
+            self.intent = Intent::Crash(Cause::Panic);
+        }
+        if effects.input == InputRoom::Wanted {
+            self.hypervisor.pass_on(hw, &vm);
+        }
+        if !effects.transmitted.is_empty()
+            && self.hypervisor.vms.len() > 1
+            && self.flush_at.is_none()
+        {
+            let patience = hw.frequency() / crate::console::PATIENCE;
+            self.flush_at = Some(hw.now().saturating_add(patience));
+            self.arm_timer(hw);
+        }
+        Some(Outcome::Complete)
+    }
+}
+
+impl Hypervisor {
+    /// Reads the clock for a device.
+    pub(crate) fn moment<H: Hardware>(&self, hw: &H) -> Moment {
+        Moment {
+            ticks: hw.now(),
+            base: self.time_base,
+        }
+    }
+
+    /// Tells a VM's distributor about a device's line. Returns what that asks for, if it changed.
+    pub(crate) fn drive_line(
+        &self,
+        vm: &Vm,
+        place: usize,
+        effects: &Effects,
+    ) -> Option<vgic::Effects> {
+        let update = effects.line?;
+        let interrupt = vm.devices.get(place)?.interrupt?;
+        let mut gic = vm.gic.lock();
+        let level = match gic.gates.get_mut(place)?.accept(update)? {
+            device_model::Level::High => vgic::Level::High,
+            device_model::Level::Low => vgic::Level::Low,
+        };
+        Some(gic.distributor.set_line(interrupt, level))
+    }
+
+    /// Applies what an access recorded, after the device's lock was released.
+    pub(crate) fn apply_device<H: Hardware>(
+        &self,
+        hw: &mut H,
+        vm: &Vm,
+        place: usize,
+        effects: &Effects,
+    ) -> Report {
+        if let Some(changed) = self.drive_line(vm, place, effects) {
+            self.apply(hw, vm, &changed);
+        }
+        if !effects.transmitted.is_empty() {
+            // The caller sees to it that unfinished lines are written out in time.
+            let _ = self.guest_output(hw, vm, &effects.transmitted);
+        }
+        if let Some(attached) = vm.devices.get(place) {
+            attached.counters.add(effects);
+        }
+        if effects.events.contains(&GuestEvent::Panicked) {
+            Report::Panicked
+        } else {
+            Report::Nothing
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Which vCPU runs, and the switch from one to another.
+//!
+//! A vCPU leaves its CPU in this order: its registers are saved, it is put into its place, its life
+//! cycle says so, and only then does it stand in a run queue, or is its mailbox looked into once
+//! more. So whoever finds it ready finds it complete.
+
+use crate::cpu::{Cpu, Intent};
+use crate::vcpu::{Fp, Vcpu};
+use crate::vm::{Home, Vm};
+use addr::{VcpuId, VcpuIndex};
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use bulkhead_core::vcpu_state::VcpuEdge;
+use bulkhead_core::vm_state::VmState;
+use core::sync::atomic::Ordering;
+use machine::{
+    Active, Frame, Hardware, LocalTlb, PhysicalTimer, TimerRegisters, WaitTrap, WorldControl,
+};
+use vtimer::{Deadline, HardwareTimer, InterruptState, TimerKind};
+
+impl Cpu {
+    /// Lets others have the CPU, if there are any.
+    pub(crate) fn preempt<H: Hardware>(&mut self, hw: &mut H, frame: &mut Frame) {
+        if !self.somebody_waits() {
+            self.start_slice(hw);
+            self.arm_timer(hw);
+            return;
+        }
+        if let Some((vm, index)) = self.unload(hw, frame)
+            && let Some(place) = vm.place(index)
+            && place.life.take(VcpuEdge::Preempt).is_ok()
+        {
+            self.hypervisor.enqueue(hw, &vm, index);
+        }
+        self.run_next(hw, frame);
+    }
+
+    /// Lets the vCPU sleep until something is posted to it.
+    pub(crate) fn sleep<H: Hardware>(&mut self, hw: &mut H, frame: &mut Frame) {
+        let Some(vcpu) = &mut self.current else {
+            return;
+        };
+        let awake = {
+            let distributor = &vcpu.vm.gic.lock().distributor;
+            vcpu.interrupts.has_deliverable_now(distributor, hw)
+        };
+        if awake {
+            return;
+        }
+        let Some((vm, index)) = self.unload(hw, frame) else {
+            return;
+        };
+        self.park(hw, &vm, index);
+        self.run_next(hw, frame);
+    }
+
+    /// Lets the vCPU sleep such that it goes on at an entry point, as after a reset.
+    pub(crate) fn suspend<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        frame: &mut Frame,
+        entry: u64,
+        context: u64,
+    ) {
+        let Some((vm, index)) = self.unload(hw, frame) else {
+            return;
+        };
+        if let Some(place) = vm.place(index)
+            && let Some(vcpu) = place.vcpu.lock().as_mut()
+        {
+            // The timers go on: they are what wakes it.
+            let timers = vcpu.timers;
+            vcpu.start_at(entry, context);
+            vcpu.timers = timers;
+        }
+        self.park(hw, &vm, index);
+        self.run_next(hw, frame);
+    }
+
+    /// Switches the vCPU off.
+    pub(crate) fn retire<H: Hardware>(&mut self, hw: &mut H, frame: &mut Frame) {
+        if let Some((vm, index)) = self.unload(hw, frame) {
+            self.hypervisor.switch_off(hw, &vm, index);
+        }
+        self.run_next(hw, frame);
+    }
+
+    /// Puts a vCPU that lies in its place to sleep, with a deadline for its timers.
+    fn park<H: Hardware>(&mut self, hw: &mut H, vm: &Arc<Vm>, index: VcpuIndex) {
+        let Some(place) = vm.place(index) else { return };
+        let id = VcpuId { vm: vm.id, index };
+        let wake = match place.vcpu.lock().as_ref() {
+            Some(vcpu) => vcpu.timers.wake_deadline(hw.now()),
+            None => return,
+        };
+        if let Deadline::At(ticks) = wake {
+            self.deadlines.set(id, ticks);
+        }
+        if place.life.take(VcpuEdge::Wait).is_err() {
+            return;
+        }
+        let posted = !place.mailbox.is_empty() || wake == Deadline::Reached;
+        if posted && place.life.take(VcpuEdge::Wake).is_ok() {
+            self.hypervisor.enqueue(hw, vm, index);
+        }
+    }
+
+    /// Takes the vCPU off this CPU and puts it into its place.
+    fn unload<H: Hardware>(&mut self, hw: &mut H, frame: &Frame) -> Option<(Arc<Vm>, VcpuIndex)> {
+        let mut vcpu = self.current.take()?;
+        let vm = vcpu.vm.clone();
+        let index = vcpu.id.index;
+        vcpu.registers.frame = *frame;
+        hw.save_el1(&mut vcpu.registers.el1);
+        if vcpu.fp == Fp::Loaded {
+            hw.save_fp(&mut vcpu.registers.fp);
+            vcpu.fp = Fp::Saved;
+        }
+        let timers = hw.save_timers();
+        let effects = vcpu.interrupts.save(&mut vm.gic.lock().distributor, hw);
+        self.save_timers(hw, &mut vcpu, &timers);
+        for id in vcpu.interrupts.linked_physical().iter() {
+            hw.set_private_active(id, Active::No);
+        }
+        if let Some(place) = vm.place(index) {
+            *place.vcpu.lock() = Some(vcpu);
+        }
+        self.hypervisor.apply(hw, &vm, &effects);
+        Some((vm, index))
+    }
+
+    /// Keeps what the hardware's timers held, so that the vCPU wakes for them.
+    fn save_timers<H: Hardware>(&self, hw: &mut H, vcpu: &mut Vcpu, timers: &TimerRegisters) {
+        let lines = self.hypervisor.interrupts;
+        let linked = vcpu.interrupts.linked_physical();
+        let state = |id| {
+            if linked.contains(id) {
+                InterruptState::Active
+            } else {
+                InterruptState::Inactive
+            }
+        };
+        let virtual_timer = HardwareTimer {
+            control: timers.cntv_ctl,
+            compare: timers.cntv_cval,
+            interrupt: state(lines.virtual_timer),
+        };
+        // The active interrupts are cleared together by the caller.
+        let _ = vcpu.timers.switch_out(TimerKind::Virtual, virtual_timer);
+        if hw.physical_timer() == PhysicalTimer::Native {
+            let physical_timer = HardwareTimer {
+                control: timers.cntp_ctl,
+                compare: timers.cntp_cval,
+                interrupt: state(lines.physical_timer),
+            };
+            let _ = vcpu.timers.switch_out(TimerKind::Physical, physical_timer);
+        }
+    }
+
+    /// Finds the next vCPU and loads it; its registers are in `frame` afterwards. Sleeps while there
+    /// is none.
+    pub(crate) fn run_next<H: Hardware>(&mut self, hw: &mut H, frame: &mut Frame) {
+        loop {
+            self.hypervisor.load_step(hw);
+            let next = self.hypervisor.scheduler.lock().next(self.id);
+            if let Some(id) = next {
+                if let Some(vcpu) = self.dispatch(hw, id) {
+                    self.load(hw, frame, vcpu);
+                    if self.intent == Intent::Continue {
+                        return;
+                    }
+                    // A post that came meanwhile says otherwise.
+                    self.intent = Intent::Continue;
+                    if let Some((vm, index)) = self.unload(hw, frame) {
+                        self.hypervisor.switch_off(hw, &vm, index);
+                    }
+                }
+                continue;
+            }
+            if self.hypervisor.loading.load(Ordering::SeqCst) != 0 {
+                self.physical_interrupt(hw);
+                continue;
+            }
+            self.idle(hw);
+        }
+    }
+
+    fn idle<H: Hardware>(&mut self, hw: &mut H) {
+        let now = hw.now();
+        self.wake_due(hw, now);
+        if self.flush_at.take().is_some() {
+            self.hypervisor.flush_lines(hw);
+        }
+        hw.set_deadline(self.deadlines.earliest());
+        hw.wait_for_interrupt();
+        self.physical_interrupt(hw);
+        // A tick asks for a yield when a slice has ended, and here there is nobody to yield.
+        self.intent = Intent::Continue;
+    }
+
+    /// Takes a vCPU out of its place to run it; `None` if it shall stop instead.
+    fn dispatch<H: Hardware>(&mut self, hw: &mut H, id: VcpuId) -> Option<Box<Vcpu>> {
+        let vm = self.hypervisor.vm(id.vm)?.clone();
+        let place = vm.place(id.index)?;
+        place.life.take(VcpuEdge::Dispatch).ok()?;
+        place.cpu.store(self.id.get(), Ordering::SeqCst);
+        self.deadlines.clear(id);
+        if !vm.life.is(VmState::Running) {
+            let _ = place.mailbox.take();
+            self.hypervisor.switch_off(hw, &vm, id.index);
+            return None;
+        }
+        place.vcpu.lock().take()
+    }
+
+    /// Puts a vCPU on this CPU.
+    fn load<H: Hardware>(&mut self, hw: &mut H, frame: &mut Frame, mut vcpu: Box<Vcpu>) {
+        let vm = vcpu.vm.clone();
+        *frame = vcpu.registers.frame;
+        hw.load_el1(&vcpu.registers.el1);
+        let control = self.world(hw, &vcpu);
+        hw.enter(&control);
+        hw.set_monitor_control(vcpu.debug.hardware_monitor_control());
+        for id in vcpu.interrupts.linked_physical().iter() {
+            hw.set_private_active(id, Active::Yes);
+        }
+        self.load_timers(hw, &mut vcpu);
+        let effects = vcpu.interrupts.load(&mut vm.gic.lock().distributor, hw);
+        self.current = Some(vcpu);
+        self.hypervisor.apply(hw, &vm, &effects);
+        self.start_slice(hw);
+        self.look_into_mailbox(hw);
+        self.update_physical_timer(hw);
+        self.arm_timer(hw);
+    }
+
+    fn load_timers<H: Hardware>(&self, hw: &mut H, vcpu: &mut Vcpu) {
+        let now = hw.now();
+        let lines = self.hypervisor.interrupts;
+        // An interrupt whose timer no longer asks for it is taken back; the timer's level rules.
+        for (id, kind) in [
+            (lines.virtual_timer, TimerKind::Virtual),
+            (lines.physical_timer, TimerKind::Physical),
+        ] {
+            if vcpu.interrupts.pending_hardware().contains(id)
+                && !vcpu.timers.is_asserted(kind, now)
+            {
+                let owed = vcpu.interrupts.withdraw_hardware_ppi(id);
+                for id in owed.iter() {
+                    hw.set_private_active(id, Active::No);
+                }
+            }
+        }
+        let virtual_timer = vcpu.timers.switch_in(TimerKind::Virtual);
+        let physical_timer = vcpu.timers.switch_in(TimerKind::Physical);
+        hw.load_timers(&TimerRegisters {
+            cntv_ctl: virtual_timer.control,
+            cntv_cval: virtual_timer.compare,
+            cntp_ctl: physical_timer.control,
+            cntp_cval: physical_timer.compare,
+        });
+    }
+
+    /// Decides what EL2's registers hold while the vCPU runs here.
+    fn world<H: Hardware>(&mut self, hw: &mut H, vcpu: &Vcpu) -> WorldControl {
+        let vm = &vcpu.vm;
+        let current = self.hypervisor.vmids.activate(self.id, &vm.vmid);
+        let vmid = current.unwrap_or_else(|| {
+            let mut allocator = self.hypervisor.vmid_allocator.lock();
+            // The CPU exists, which is all that can go wrong.
+            allocator
+                .activate(&self.hypervisor.vmids, self.id, &vm.vmid, hw)
+                .unwrap_or(0)
+        });
+        let mut tlb = LocalTlb::Keep;
+        if let Some(last) = self.last.get_mut(usize::from(vm.id.get())) {
+            if last.is_some_and(|last| last != vcpu.id.index) {
+                tlb = LocalTlb::Drop;
+            }
+            *last = Some(vcpu.id.index);
+        }
+        let alone = vm
+            .place(vcpu.id.index)
+            .is_some_and(|place| matches!(place.home, Home::Alone(_)));
+        WorldControl {
+            stage2_root: vm.stage2_root,
+            vmid,
+            vtcr: self.hypervisor.vtcr,
+            affinity: vcpu.affinity(),
+            counter_offset: vm.counter_offset(),
+            wfi: if alone {
+                WaitTrap::Native
+            } else {
+                WaitTrap::Trapped
+            },
+            tlb,
+        }
+    }
+}
