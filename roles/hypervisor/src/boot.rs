@@ -146,6 +146,7 @@ pub fn boot<H: Hardware>(
         live: AtomicU32::new(count),
         crashed: AtomicU32::new(0),
         loading: AtomicU32::new(0),
+        loader: AtomicU16::new(crate::load::NOBODY),
         random: Lock::new(Drbg::from_seed(input.seed).ok()),
         unexpected: AtomicU64::new(0),
         vms,

@@ -101,8 +101,7 @@ impl Cpu {
     }
 
     pub(crate) fn somebody_waits(&self) -> bool {
-        self.hypervisor.scheduler.lock().waiting(self.id) != 0
-            || self.hypervisor.loading.load(Ordering::SeqCst) != 0
+        self.hypervisor.scheduler.lock().waiting(self.id) != 0 || self.hypervisor.is_loader(self.id)
     }
 
     pub(crate) fn set_unlimited(&self, unlimited: bool) {

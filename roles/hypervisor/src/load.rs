@@ -8,7 +8,7 @@ use crate::boot::random_seed;
 use crate::console::log;
 use crate::shared::Hypervisor;
 use crate::vm::Vm;
-use addr::{Address, Ipa, IpaRange, Pa, PaRange, VcpuIndex};
+use addr::{Address, CpuId, Ipa, IpaRange, Pa, PaRange, VcpuIndex};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bulkhead_core::vcpu_state::VcpuEdge;
@@ -20,6 +20,9 @@ use machine::{GuestMemory, GuestMemoryError, Hardware};
 
 /// The most bytes that one step copies or zeroes: what fits in the bound on a stay in EL2.
 const STEP: u64 = 0x1_0000;
+
+/// The loader's number while there is none.
+pub(crate) const NOBODY: u16 = u16::MAX;
 
 /// What is loaded, and where to: what a reset needs again.
 pub(crate) struct Images {
@@ -87,11 +90,29 @@ impl Hypervisor {
         self.loading.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Carries out one step of some load, if one waits.
-    pub(crate) fn load_step<H: Hardware>(&self, hw: &mut H) {
+    /// Tells whether a load waits for this CPU's next step. The first CPU that asks becomes the one
+    /// that carries out all loads, until none is left.
+    pub(crate) fn is_loader(&self, cpu: CpuId) -> bool {
         if self.loading.load(Ordering::SeqCst) == 0 {
-            return;
+            return false;
         }
+        match self
+            .loader
+            .compare_exchange(NOBODY, cpu.get(), Ordering::SeqCst, Ordering::SeqCst)
+        {
+            Ok(_) => true,
+            Err(loader) => loader == cpu.get(),
+        }
+    }
+
+    fn load_is_over(&self) {
+        if self.loading.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.loader.store(NOBODY, Ordering::SeqCst);
+        }
+    }
+
+    /// Carries out one step of some load; called by the CPU that [`Hypervisor::is_loader`] names.
+    pub(crate) fn load_step<H: Hardware>(&self, hw: &mut H) {
         for vm in &self.vms {
             let Some(mut load) = vm.load.lock().take() else {
                 continue;
@@ -99,11 +120,11 @@ impl Hypervisor {
             match self.step(hw, vm, &mut load) {
                 Ok(Progress::More) => *vm.load.lock() = Some(load),
                 Ok(Progress::Finished) => {
-                    self.loading.fetch_sub(1, Ordering::SeqCst);
+                    self.load_is_over();
                     self.start(hw, vm);
                 }
                 Err(error) => {
-                    self.loading.fetch_sub(1, Ordering::SeqCst);
+                    self.load_is_over();
                     log(hw, format_args!("VM {} cannot be loaded: {error}", vm.name));
                     let _ = vm.life.take(VmEdge::LoadFailed);
                     self.ended(hw, crate::stop::End::Crash);

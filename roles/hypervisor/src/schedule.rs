@@ -161,7 +161,10 @@ impl Cpu {
     /// is none.
     pub(crate) fn run_next<H: Hardware>(&mut self, hw: &mut H, frame: &mut Frame) {
         loop {
-            self.hypervisor.load_step(hw);
+            let loader = self.hypervisor.is_loader(self.id);
+            if loader {
+                self.hypervisor.load_step(hw);
+            }
             let next = self.hypervisor.scheduler.lock().next(self.id);
             if let Some(id) = next {
                 if let Some(vcpu) = self.dispatch(hw, id) {
@@ -177,7 +180,7 @@ impl Cpu {
                 }
                 continue;
             }
-            if self.hypervisor.loading.load(Ordering::SeqCst) != 0 {
+            if loader {
                 self.physical_interrupt(hw);
                 continue;
             }

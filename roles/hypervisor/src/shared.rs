@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bulkhead_core::vcpu_state::{VcpuEdge, VcpuState};
 use bulkhead_core::{Affinity, Found, Post, Scheduler};
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use device_model::TimeBase;
 use id_registers::{GuestFeatures, HostIdRegisters, TrapControls};
 use lock::Lock;
@@ -54,6 +54,8 @@ pub struct Hypervisor {
     pub(crate) crashed: AtomicU32,
     /// VMs whose load waits for a CPU's next step.
     pub(crate) loading: AtomicU32,
+    /// The CPU that carries out all loads, or [`crate::load::NOBODY`].
+    pub(crate) loader: AtomicU16,
     /// Random numbers for guests; `None` if the machine has no source of entropy.
     pub(crate) random: Lock<Option<Drbg>>,
     /// Physical interrupts that nobody expects.
