@@ -46,10 +46,10 @@ pub(crate) struct RunOptions {
     /// The machine description; examples/linux.toml by default.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The first VM's kernel: a path, or debian[:SUITE]. Without --initrd there is no initial file system then.
+    /// The first VM's kernel: a path, debian, or debian:SUITE. Without --initrd there is no initial file system then.
     #[arg(long, value_name = "FILE")]
     pub(crate) kernel: Option<String>,
-    /// The first VM's initial file system: a path, or busybox[:SUITE].
+    /// The first VM's initial file system: a path, busybox, or busybox:SUITE.
     #[arg(long, value_name = "FILE")]
     pub(crate) initrd: Option<String>,
     /// The first VM's kernel command line.

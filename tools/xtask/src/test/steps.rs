@@ -162,6 +162,8 @@ impl Context {
         // Cargo finds it by its name; where it is not on the path, by its file.
         let nextest = cargo_tools::nextest()?;
         let mut command = paths::program(nextest);
+        // A property test that shrinks its case would print thousands of backtraces.
+        command.env("RUST_BACKTRACE", "0");
         command.args(["nextest", "run", "--no-fail-fast", "--hide-progress-bar"]);
         if self.long {
             command.args(["--run-ignored", "all"]);
