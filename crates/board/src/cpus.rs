@@ -52,6 +52,7 @@ pub(crate) fn cpus(tree: &Tree<'_>) -> Result<Vec<Cpu>, BoardError> {
     })?;
     let address_cells = address_cells(&parent)?;
     let mut cpus: Vec<Cpu> = Vec::new();
+    let mut unmanaged = None;
     for node in parent.children() {
         let node = node?;
         let is_cpu = node.property("device_type") == Some(b"cpu\0") || node.base_name() == "cpu";
@@ -65,7 +66,9 @@ pub(crate) fn cpus(tree: &Tree<'_>) -> Result<Vec<Cpu>, BoardError> {
                 mpidr: mpidr.get(),
             });
         }
-        require_psci(&node)?;
+        if let Some(missing) = require_psci(&node)? {
+            unmanaged.get_or_insert(missing);
+        }
         let id = u16::try_from(cpus.len()).ok();
         match id.filter(|_| cpus.len() < MAX_CPUS) {
             Some(id) => cpus.push(Cpu {
@@ -75,12 +78,14 @@ pub(crate) fn cpus(tree: &Tree<'_>) -> Result<Vec<Cpu>, BoardError> {
             None => return Err(BoardError::TooManyCpus { node: node.path() }),
         }
     }
-    if cpus.is_empty() {
-        return Err(BoardError::MissingNode {
+    match (cpus.len(), unmanaged) {
+        (0, _) => Err(BoardError::MissingNode {
             wanted: "enabled CPU under /cpus",
-        });
+        }),
+        // The only CPU runs already: nobody has to start it, and some trees don't say how.
+        (1, _) | (_, None) => Ok(cpus),
+        (_, Some(missing)) => Err(missing),
     }
-    Ok(cpus)
 }
 
 /// Reads the PSCI node (Linux, Documentation/devicetree/bindings/arm/psci.yaml).
@@ -134,15 +139,17 @@ fn mpidr(node: &TreeNode<'_>, address_cells: usize) -> Result<Mpidr, BoardError>
         .ok_or_else(|| node.bad("reg", PropertyValue::Number(number), WANTED))
 }
 
-fn require_psci(node: &TreeNode<'_>) -> Result<(), BoardError> {
+/// Checks how a CPU is started. Returns the error that a node without that property deserves, if
+/// the CPU has to be started at all.
+fn require_psci(node: &TreeNode<'_>) -> Result<Option<BoardError>, BoardError> {
     const WANTED: &str = "\"psci\"";
     match node.text("enable-method", WANTED)? {
-        Some("psci") => Ok(()),
+        Some("psci") => Ok(None),
         Some(other) => Err(node.bad(
             "enable-method",
             PropertyValue::Text(String::from(other)),
             WANTED,
         )),
-        None => Err(node.missing("enable-method", WANTED)),
+        None => Ok(Some(node.missing("enable-method", WANTED))),
     }
 }

@@ -148,6 +148,15 @@ fn range(start: u64, size: u64) -> PaRange {
 }
 
 #[test]
+fn a_single_cpu_needs_no_way_to_be_started() {
+    let mut tree = virt();
+    set(&mut tree, "/cpus/cpu@1", "status", "disabled");
+    remove(&mut tree, "/cpus/cpu@0", "enable-method");
+    let board = Board::discover(&tree.to_dtb()).unwrap();
+    assert_eq!(board.cpus.len(), 1);
+}
+
+#[test]
 fn a_machine_like_qemus_virt_is_discovered() {
     let board = edited(|_| ()).unwrap();
     assert_eq!(board.model, "linux,dummy-virt");
