@@ -349,7 +349,8 @@ impl Bank {
     ///
     /// A level-sensitive interrupt asks for maintenance at its end, when its wire is looked at
     /// again; until then it is never pending and active at once, since the wire may fall. Neither is
-    /// one with the HW bit, which could not be both (IHI0069, 4.3.2): it goes without that bit first.
+    /// one with the HW bit, which could not be both (IHI0069, 4.3.2): it goes without that bit first;
+    /// nor one that would come again with another priority or group.
     #[inline]
     pub(crate) fn take(
         &mut self,
@@ -379,7 +380,10 @@ impl Bank {
                 value = value.with_eoi();
             }
             Some(physical) => value = value.with_physical(physical),
-            None if !both => value = value.with_eoi(),
+            None if !both || (active && pending && !self.keeps_rank(number)) => {
+                both = false;
+                value = value.with_eoi();
+            }
             None => {}
         }
         self.in_flight |= interrupt;
@@ -392,6 +396,12 @@ impl Bank {
             self.latch &= !interrupt;
         }
         value
+    }
+
+    /// Tells whether an active interrupt would come again with the priority and group that it has.
+    fn keeps_rank(&self, number: u32) -> bool {
+        self.active_priority(number) == self.priority(number)
+            && (self.active_group ^ self.group) & bit(number) == 0
     }
 
     /// Learns from the list register of interrupt `number` what the guest did with it.

@@ -394,14 +394,6 @@ impl VcpuInterrupts {
             if distributor.observe(id, value, effects) == Observed::Held {
                 distributor.put_back(id, effects);
             }
-            if distributor.target(id) != Some(self.index)
-                && distributor.active_holder(id) != Some(self.index)
-            {
-                // It was routed to another vCPU meanwhile, which has been told.
-                hw.set_list_register(slot as usize, 0);
-                self.slots.release(slot);
-                return true;
-            }
         }
         let value = distributor.take(id, self.index);
         hw.set_list_register(slot as usize, value.get());
@@ -474,6 +466,7 @@ impl VcpuInterrupts {
     }
 
     /// Folds, and fills the list registers with the best interrupts.
+    #[inline(never)]
     fn rebuild<H: VirtualCpuInterface>(
         &mut self,
         distributor: &mut Distributor,

@@ -218,10 +218,15 @@ impl Distributor {
     /// [`crate::VcpuInterrupts::read_distributor`].
     #[inline]
     pub fn read(&mut self, offset: u64, width: Width) -> u64 {
-        let Some(access) = BANKED_FRAME.find(offset, width) else {
-            self.count_error();
-            return 0;
-        };
+        match BANKED_FRAME.find(offset, width) {
+            Some(access) => self.read_found(access),
+            None => self.refuse(),
+        }
+    }
+
+    /// As [`Distributor::read`], for an access that the frame's map allows.
+    #[inline]
+    pub(crate) fn read_found(&mut self, access: Access) -> u64 {
         match access.register {
             Register::Bank(register) => access.extract(
                 self.bank(access.interrupt >> 5)
@@ -254,33 +259,34 @@ impl Distributor {
         }
     }
 
-    /// Returns the vCPUs whose list registers hold interrupts that an access at `offset` is about,
-    /// if it is to a register that shows what the guest changes without an exit.
+    /// Returns the interrupts in flight that an access is about, if it is to a register that shows
+    /// what the guest changes without an exit.
     #[inline]
-    pub(crate) fn in_flight_at(&self, offset: u64, width: Width) -> Option<VcpuSet> {
-        let access = BANKED_FRAME.find(offset, width)?;
-        let Register::Bank(register) = access.register else {
-            return None;
-        };
-        if !register.shows_flight() {
-            return None;
+    pub(crate) fn in_flight_at(&self, access: Access) -> u32 {
+        match access.register {
+            Register::Bank(register) if register.shows_flight() => self
+                .bank(access.interrupt >> 5)
+                .map_or(0, |bank| bank.in_flight()),
+            Register::Bank(_)
+            | Register::Route
+            | Register::Control
+            | Register::Identification
+            | Register::Absent => 0,
         }
-        let word = access.interrupt >> 5;
-        let in_flight = self.bank(word)?.in_flight();
-        if in_flight == 0 {
-            return None;
-        }
-        let mut holders = VcpuSet::EMPTY;
-        for number in Bits(in_flight) {
-            holders.insert(VcpuIndex::new(self.holder(word, number)));
-        }
-        Some(holders)
+    }
+
+    /// Counts a guest's error; returns what the guest then reads.
+    #[cold]
+    pub(crate) fn refuse(&mut self) -> u64 {
+        self.count_error();
+        0
     }
 
     fn count_error(&mut self) {
         self.guest_errors = self.guest_errors.saturating_add(1);
     }
 
+    #[inline(never)]
     fn read_control(&mut self, access: Access) -> u64 {
         if access.width != Width::Word {
             return self.read_halfword(access);
@@ -343,6 +349,7 @@ impl Distributor {
 
     /// Enables and disables groups. Every vCPU that runs must learn it, for its private interrupts
     /// too; RWP reads as 1 until all have taken back what was disabled.
+    #[inline(never)]
     fn write_ctlr(&mut self, value: u32) -> Effects {
         let groups = GroupEnables::from_control(value);
         if groups == self.groups {

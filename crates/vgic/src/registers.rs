@@ -63,34 +63,35 @@ struct Row {
     /// The offset after the last one.
     end: u32,
     register: Register,
-    /// Bits to an interrupt; 0 if the registers are not indexed by interrupts.
-    bits: u32,
-    /// The sum of the widths in bytes that are allowed.
-    widths: u64,
+    /// The binary logarithm of the number of bits to an interrupt; of no meaning if the registers
+    /// are not indexed by interrupts.
+    log2_bits: u8,
+    /// The widths that are allowed, a bit for each logarithm of a number of bytes.
+    widths: u8,
 }
 
-const BYTE: u64 = Width::Byte.bytes();
-const HALF: u64 = Width::Half.bytes();
-const WORD: u64 = Width::Word.bytes();
-const DOUBLE: u64 = Width::Double.bytes();
-const ANY: u64 = BYTE | HALF | WORD | DOUBLE;
+const BYTE: u8 = 1;
+const HALF: u8 = 2;
+const WORD: u8 = 4;
+const DOUBLE: u8 = 8;
+const ANY: u8 = BYTE | HALF | WORD | DOUBLE;
 
-const fn bank(first: u32, end: u32, register: BankRegister, bits: u32, widths: u64) -> Row {
-    Row {
-        first,
-        end,
-        register: Register::Bank(register),
-        bits,
-        widths,
-    }
+const fn bank(first: u32, end: u32, register: BankRegister, bits: u32, widths: u8) -> Row {
+    other(first, end, Register::Bank(register), bits, widths)
 }
 
-const fn other(first: u32, end: u32, register: Register, bits: u32, widths: u64) -> Row {
+const fn other(first: u32, end: u32, register: Register, bits: u32, widths: u8) -> Row {
+    let log2_bits = match bits {
+        2 => 1,
+        8 => 3,
+        64 => 6,
+        _ => 0,
+    };
     Row {
         first,
         end,
         register,
-        bits,
+        log2_bits,
         widths,
     }
 }
@@ -144,16 +145,16 @@ const NO_ROW: u8 = u8::MAX;
 
 /// A frame of 64 KiB: its rows, and for each granule which row it belongs to.
 #[derive(Debug)]
-pub(crate) struct FrameMap {
-    rows: &'static [Row],
+pub(crate) struct FrameMap<const ROWS: usize> {
+    rows: [Row; ROWS],
     granules: [u8; 512],
 }
 
 /// The GICD frame, and the SGI frame of GICR.
-pub(crate) static BANKED_FRAME: FrameMap = FrameMap::new(&BANKED);
+pub(crate) static BANKED_FRAME: FrameMap<20> = FrameMap::new(BANKED);
 
 /// The RD frame of GICR.
-pub(crate) static REDISTRIBUTOR_FRAME: FrameMap = FrameMap::new(&REDISTRIBUTOR);
+pub(crate) static REDISTRIBUTOR_FRAME: FrameMap<3> = FrameMap::new(REDISTRIBUTOR);
 
 /// An access that the map allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,15 +178,27 @@ impl Access {
     /// Cuts what the guest sees out of the 32-bit word.
     #[inline]
     pub(crate) const fn extract(self, word: u32) -> u64 {
-        (word.wrapping_shr(self.shift) as u64) & self.width.mask()
+        (word.wrapping_shr(self.shift) as u64) & mask_of(self.width)
     }
 
     /// Returns what a write puts in the 32-bit word, and the mask of the bits written.
     #[inline]
     pub(crate) fn insert(self, value: u64) -> (u32, u32) {
-        let mask = low_word(self.width.mask()).wrapping_shl(self.shift);
+        let mask = low_word(mask_of(self.width)).wrapping_shl(self.shift);
         (low_word(value).wrapping_shl(self.shift), mask)
     }
+}
+
+/// Returns the binary logarithm of a width in bytes: [`Width`] lists the widths in that order.
+#[inline]
+const fn log2(width: Width) -> u32 {
+    width as u32
+}
+
+/// Returns [`Width::mask`] without a choice.
+#[inline]
+const fn mask_of(width: Width) -> u64 {
+    u64::MAX.wrapping_shr(64_u32.wrapping_sub(8_u32.wrapping_shl(log2(width))))
 }
 
 /// Returns the low half of a 64-bit value.
@@ -195,14 +208,14 @@ pub(crate) const fn low_word(value: u64) -> u32 {
     u32::from_le_bytes([a, b, c, d])
 }
 
-impl FrameMap {
+impl<const ROWS: usize> FrameMap<ROWS> {
     #[expect(
         clippy::indexing_slicing,
         clippy::arithmetic_side_effects,
         clippy::cast_possible_truncation,
         reason = "runs at compile time, where a wrong index is a compile error"
     )]
-    const fn new(rows: &'static [Row]) -> Self {
+    const fn new(rows: [Row; ROWS]) -> Self {
         let mut granules = [NO_ROW; 512];
         let mut row = 0;
         while row < rows.len() {
@@ -224,17 +237,16 @@ impl FrameMap {
     pub(crate) fn find(&self, offset: u64, width: Width) -> Option<Access> {
         let granule = usize::try_from(offset >> GRANULE_SHIFT).ok()?;
         let row = self.rows.get(usize::from(*self.granules.get(granule)?))?;
-        if row.widths & width.bytes() == 0 || !width.is_aligned(offset) {
+        let log2_bytes = log2(width);
+        let in_row = low_word(offset).wrapping_sub(row.first);
+        let allowed = u32::from(row.widths).wrapping_shr(log2_bytes) & 1 != 0;
+        if !allowed || in_row & !u32::MAX.wrapping_shl(log2_bytes) != 0 {
             return None;
         }
-        let in_row = low_word(offset).wrapping_sub(row.first);
-        let (interrupt, sub) = match row.bits {
-            1 => ((in_row & !3).wrapping_mul(8), 0),
-            2 => ((in_row & !3).wrapping_mul(4), (in_row >> 2) & 1),
-            8 => (in_row & !3, (in_row >> 2) & 7),
-            64 => (in_row >> 3, 0),
-            _ => (0, 0),
-        };
+        let log2_bits = u32::from(row.log2_bits);
+        let word = in_row >> 2;
+        let interrupt = (word << 5).wrapping_shr(log2_bits);
+        let sub = word & !u32::MAX.wrapping_shl(log2_bits);
         Some(Access {
             register: row.register,
             offset: in_row,
@@ -290,6 +302,14 @@ mod tests {
             let access = BANKED_FRAME.find(offset, width).unwrap();
             assert_eq!(access.register, register, "{offset:#x}");
             assert_eq!(access.interrupt, interrupt, "{offset:#x}");
+        }
+    }
+
+    #[test]
+    fn widths_are_in_the_order_of_their_size() {
+        for width in Width::ALL {
+            assert_eq!(1 << log2(width), width.bytes());
+            assert_eq!(mask_of(width), width.mask());
         }
     }
 

@@ -215,13 +215,6 @@ impl Distributor {
             .map(|target| VcpuIndex::new(*target))
     }
 
-    /// Returns the vCPU on which an SPI is active.
-    pub(crate) fn active_holder(&self, id: u32) -> Option<VcpuIndex> {
-        let (word, number) = split(id);
-        let active = self.bank(word).map_or(0, |bank| bank.active());
-        (active & bit(number) != 0).then(|| VcpuIndex::new(self.holder(word, number)))
-    }
-
     /// Tells whether an SPI that could be signaled to a vCPU satisfies `condition` on its priority
     /// and on whether it is in group 1.
     pub(crate) fn any_for(

@@ -7,6 +7,7 @@ use crate::cpu_interface::CpuInterface;
 use crate::distributor::{Distributor, DistributorRead, Level};
 use crate::effects::{Effects, PrivateSet, VcpuSet};
 use crate::list_registers::Slots;
+use crate::registers::{Access, BANKED_FRAME};
 use crate::sgi::SgiGroup;
 use addr::{IntId, VcpuIndex, Width};
 use machine::VirtualCpuInterface;
@@ -245,10 +246,13 @@ impl VcpuInterrupts {
         width: Width,
         hw: &mut H,
     ) -> DistributorRead {
-        match distributor.in_flight_at(offset, width) {
-            None => DistributorRead::Value(distributor.read(offset, width)),
-            Some(holders) => self.read_in_flight(distributor, offset, width, holders, hw),
+        let Some(access) = BANKED_FRAME.find(offset, width) else {
+            return DistributorRead::Value(distributor.refuse());
+        };
+        if distributor.in_flight_at(access) == 0 {
+            return DistributorRead::Value(distributor.read_found(access));
         }
+        self.read_in_flight(distributor, offset, access, hw)
     }
 
     /// Writes the GICD frame for this vCPU and brings its list registers up to date.
@@ -281,14 +285,20 @@ impl VcpuInterrupts {
 
     /// Reads a register that shows what is in list registers: looks at the own ones, and has the
     /// other holders look at theirs once for each read.
+    #[cold]
+    #[inline(never)]
     fn read_in_flight<H: VirtualCpuInterface>(
         &mut self,
         distributor: &mut Distributor,
         offset: u64,
-        width: Width,
-        mut holders: VcpuSet,
+        access: Access,
         hw: &mut H,
     ) -> DistributorRead {
+        let word = access.interrupt >> 5;
+        let mut holders = VcpuSet::EMPTY;
+        for number in Bits(distributor.in_flight_at(access)) {
+            holders.insert(VcpuIndex::new(distributor.holder(word, number)));
+        }
         let mut effects = Effects::NONE;
         if holders.contains(self.index) {
             self.publish(distributor, hw, &mut effects);
@@ -307,7 +317,7 @@ impl VcpuInterrupts {
         let effects = self.settle_effects(distributor, effects, hw);
         if effects.is_none() {
             self.awaited = None;
-            return DistributorRead::Value(distributor.read(offset, width));
+            return DistributorRead::Value(distributor.read_found(access));
         }
         DistributorRead::Again(effects)
     }

@@ -451,6 +451,8 @@ impl World {
                 self.acknowledge(vcpu);
             }
             Op::End(_) => {
+                // A write to ISACTIVER that races with the end may come after it.
+                self.drain(vcpu);
                 if let Some((id, _)) = self.reference.running[vcpu].pop() {
                     self.reference.of(vcpu, id).active = false;
                     self.reference.of(vcpu, id).acknowledged = false;
