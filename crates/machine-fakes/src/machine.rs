@@ -66,6 +66,9 @@ pub struct FakePower {
     pub waits: usize,
     /// How often the machine was turned off.
     pub off: usize,
+    /// What happens when the CPU sleeps. A role sleeps in a loop until somebody wakes it; a test
+    /// that drives several CPUs unwinds out of the loop here.
+    pub on_wait: Option<fn()>,
 }
 
 /// The firmware: answers calls as the test says.
@@ -214,6 +217,9 @@ impl CpuPower for FakeMachine {
     fn wait_for_interrupt(&mut self) {
         self.calls.push(Call::WaitForInterrupt);
         self.power.waits += 1;
+        if let Some(hook) = self.power.on_wait {
+            hook();
+        }
     }
 
     fn system_off(&mut self) {
