@@ -73,6 +73,15 @@ pub struct Bank {
 /// The bits of a priority that are implemented: 32 priorities (IHI0069, 4.8).
 const PRIORITY_MASK: u32 = 0xf8f8_f8f8;
 
+/// Where an active interrupt goes if it is pending again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// To the vCPU on which it is active.
+    Here,
+    /// To another one, after its end.
+    Elsewhere,
+}
+
 /// What [`Bank::observe`] found in a list register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Observed {
@@ -350,13 +359,14 @@ impl Bank {
     /// A level-sensitive interrupt asks for maintenance at its end, when its wire is looked at
     /// again; until then it is never pending and active at once, since the wire may fall. Neither is
     /// one with the HW bit, which could not be both (IHI0069, 4.3.2): it goes without that bit first;
-    /// nor one that would come again with another priority or group.
+    /// nor one that would come again with another priority or group, or to another vCPU.
     #[inline]
     pub(crate) fn take(
         &mut self,
         number: u32,
         id: u32,
         physical: Option<u8>,
+        again: Again,
         groups: GroupEnables,
     ) -> ListRegister {
         let interrupt = bit(number);
@@ -380,7 +390,7 @@ impl Bank {
                 value = value.with_eoi();
             }
             Some(physical) => value = value.with_physical(physical),
-            None if !both || (active && pending && !self.keeps_rank(number)) => {
+            None if !both || (active && pending && !self.keeps_rank(number, again)) => {
                 both = false;
                 value = value.with_eoi();
             }
@@ -398,9 +408,11 @@ impl Bank {
         value
     }
 
-    /// Tells whether an active interrupt would come again with the priority and group that it has.
-    fn keeps_rank(&self, number: u32) -> bool {
-        self.active_priority(number) == self.priority(number)
+    /// Tells whether an active interrupt would come again with the priority and group that it has,
+    /// where it is.
+    fn keeps_rank(&self, number: u32, again: Again) -> bool {
+        again == Again::Here
+            && self.active_priority(number) == self.priority(number)
             && (self.active_group ^ self.group) & bit(number) == 0
     }
 

@@ -7,7 +7,7 @@
 //! (NPIE), one when an active interrupt that has none is ended (LRENPIE), one when the guest enables
 //! or disables a group, since a disabled group's interrupts come last.
 
-use crate::bank::Observed;
+use crate::bank::{Again, Observed};
 use crate::bits::{Bits, bit, low_bits};
 use crate::cpu_interface::{control, group_enabled, watch_groups};
 use crate::distributor::Distributor;
@@ -220,7 +220,9 @@ impl VcpuInterrupts {
         let physical = linked
             .then(|| self.physical.get(number as usize).copied())
             .flatten();
-        let value = self.bank.take(number, number, physical, self.groups);
+        let value = self
+            .bank
+            .take(number, number, physical, Again::Here, self.groups);
         hw.set_list_register(slot as usize, value.get());
         self.slots.assign(slot, number);
         true

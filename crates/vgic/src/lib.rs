@@ -69,5 +69,5 @@ pub use distributor::{Config, ConfigError, Distributor, DistributorRead, Level, 
 pub use effects::{Effects, MAX_VCPUS, PrivateSet, VcpuSet};
 pub use list_registers::{ListRegister, MAX_LIST_REGISTERS};
 pub use redistributor::{Frame, REDISTRIBUTOR_STRIDE, RedistributorRegion, Written};
-pub use sgi::{SgiGroup, SgiRegister, SgiRequest};
+pub use sgi::{SgiGroup, SgiRegister, SgiRequest, SgiTargets};
 pub use vcpu::VcpuInterrupts;

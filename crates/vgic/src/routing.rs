@@ -1,6 +1,6 @@
 //! Where each SPI goes: wires, targets, and the SPIs in the vCPUs' list registers.
 
-use crate::bank::{GroupEnables, Observed};
+use crate::bank::{Again, GroupEnables, Observed};
 use crate::bits::{Bits, bit};
 use crate::distributor::{Distributor, Level, NOBODY, Participation, Request, spi_index};
 use crate::effects::Effects;
@@ -308,9 +308,14 @@ impl Distributor {
         if let Some(place) = self.holders.get_mut(spi_index(id)) {
             *place = vcpu.get();
         }
+        let again = if self.target(id) == Some(vcpu) {
+            Again::Here
+        } else {
+            Again::Elsewhere
+        };
         let groups = self.groups;
         self.bank_mut(word).map_or(ListRegister::EMPTY, |bank| {
-            bank.take(number, id, None, groups)
+            bank.take(number, id, None, again, groups)
         })
     }
 

@@ -1,6 +1,6 @@
 //! Software-generated interrupts: what a guest's write to ICC_SGI*R_EL1 asks for.
 
-use crate::bits::{Bits, bit};
+use crate::bits::{bit, low_bits};
 use addr::{IntId, Mpidr, VcpuIndex};
 
 /// The register that the guest wrote.
@@ -78,17 +78,24 @@ pub fn decode(register: SgiRegister, value: u64) -> SgiRequest {
 impl SgiRequest {
     /// Iterates over the vCPUs that the SGI is for, in a VM of `count` vCPUs; at most `count` steps.
     #[inline]
-    pub fn targets(self, sender: VcpuIndex, count: u16) -> impl Iterator<Item = VcpuIndex> + use<> {
-        let (first, list, all) = match self.targets {
-            Targets::AllButSelf => (0, 0, count),
-            Targets::Cluster { first, list } => (first.get(), list, 0),
-            Targets::Nobody => (0, 0, 0),
+    #[must_use]
+    pub fn targets(self, sender: VcpuIndex, count: u16) -> SgiTargets {
+        let mut targets = SgiTargets {
+            first: 0,
+            list: 0,
+            next: 0,
+            end: 0,
+            sender: sender.get(),
         };
-        let cluster = Bits(list)
-            .filter_map(move |number| first.checked_add(u16::try_from(number).ok()?))
-            .filter(move |index| *index < count);
-        let others = (0..all).filter(move |index| *index != sender.get());
-        cluster.chain(others).map(VcpuIndex::new)
+        match self.targets {
+            Targets::AllButSelf => targets.end = count,
+            Targets::Cluster { first, list } => {
+                targets.first = first.get();
+                targets.list = list & low_bits(u32::from(count.saturating_sub(first.get())));
+            }
+            Targets::Nobody => {}
+        }
+        targets
     }
 
     /// Returns the one bit for a target's mailbox: bit n for SGI n of group 1, bit 16 + n for SGI n
@@ -100,6 +107,40 @@ impl SgiRequest {
             SgiGroup::Group1 => bit(self.id.get()),
             SgiGroup::Group0 => bit(self.id.get().wrapping_add(16)),
         }
+    }
+}
+
+/// The vCPUs that an SGI is for, from [`SgiRequest::targets`].
+#[derive(Clone, Copy, Debug)]
+pub struct SgiTargets {
+    /// The index that bit 0 of the list stands for.
+    first: u16,
+    list: u32,
+    /// What is left of all vCPUs, if the SGI is for all but the sender.
+    next: u16,
+    end: u16,
+    sender: u16,
+}
+
+impl Iterator for SgiTargets {
+    type Item = VcpuIndex;
+
+    #[inline]
+    fn next(&mut self) -> Option<VcpuIndex> {
+        if self.list != 0 {
+            let number = u16::try_from(self.list.trailing_zeros()).unwrap_or(0);
+            self.list &= self.list.wrapping_sub(1);
+            return Some(VcpuIndex::new(self.first.wrapping_add(number)));
+        }
+        if self.next == self.sender {
+            self.next = self.next.wrapping_add(1);
+        }
+        if self.next >= self.end {
+            return None;
+        }
+        let index = self.next;
+        self.next = index.wrapping_add(1);
+        Some(VcpuIndex::new(index))
     }
 }
 

@@ -560,6 +560,35 @@ fn a_new_route_moves_what_is_pending_and_leaves_what_is_active() {
 }
 
 #[test]
+fn an_edge_that_comes_again_while_active_goes_where_it_is_routed_now() {
+    let mut m = Machine::new(2, 4);
+    m.write(0, 0xc08, 0b10);
+    m.write(0, 0x104, 1);
+    m.line(32, Level::High);
+    assert_eq!(m.acknowledge(0), 32);
+    m.line(32, Level::Low);
+    m.line(32, Level::High);
+    m.write_wide(0, 0x6100, Width::Double, 1);
+    m.eoi(0, 32);
+    assert_eq!(m.acknowledge(0), SPURIOUS);
+    assert_eq!(m.acknowledge(1), 32);
+}
+
+#[test]
+fn an_edge_that_comes_again_while_active_has_its_new_priority() {
+    let mut m = Machine::new(1, 4);
+    m.write(0, 0xc08, 0b10);
+    m.write(0, 0x104, 1);
+    m.line(32, Level::High);
+    assert_eq!(m.acknowledge(0), 32);
+    m.priority(0, 32, 0x40);
+    m.line(32, Level::Low);
+    m.line(32, Level::High);
+    m.eoi(0, 32);
+    assert_eq!(m.vcpus[0].1.signaled(), Some((32, 0x40)));
+}
+
+#[test]
 fn one_of_n_takes_turns_among_participants() {
     let mut m = Machine::new(4, 4);
     m.write(0, 0x104, u32::MAX);
