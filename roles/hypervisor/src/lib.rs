@@ -27,6 +27,8 @@
 #![no_std]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod boot;
 mod call;
@@ -48,3 +50,13 @@ mod vm;
 pub use boot::{BootError, BootInput, boot};
 pub use cpu::Cpu;
 pub use shared::{Hypervisor, Interrupts};
+
+#[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that misses an index or overflows fails, as it should"
+)]
+mod tests;

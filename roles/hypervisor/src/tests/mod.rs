@@ -1,0 +1,4 @@
+//! The whole role on a fake machine.
+
+mod bench;
+mod boot;
