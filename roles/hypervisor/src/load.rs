@@ -19,7 +19,7 @@ use guest_dtb::{GuestDevice, GuestDtbError, GuestMachine};
 use machine::{GuestMemory, GuestMemoryError, Hardware};
 
 /// The most bytes that one step copies or zeroes: what fits in the bound on a stay in EL2.
-const STEP: u64 = 0x1_0000;
+const STEP: u64 = 0x8000;
 
 /// The loader's number while there is none.
 pub(crate) const NOBODY: u16 = u16::MAX;
@@ -201,9 +201,14 @@ impl Hypervisor {
         vm.offset.store(hw.now(), Ordering::Relaxed);
         vm.alive.fetch_add(1, Ordering::SeqCst);
         if let Some(vcpu) = place.vcpu.lock().as_mut() {
-            vcpu.timers = vtimer::Timers::new(vm.counter_offset(), vm.counter_offset());
             vcpu.start_at(vm.images.entry.get(), vm.images.device_tree.start().get());
         }
+        // Nothing can be pending yet that another vCPU would have to hear of.
+        let _ = vm
+            .gic
+            .lock()
+            .distributor
+            .set_participation(index, vgic::Participation::Yes);
         if place.life.take(VcpuEdge::Prepared).is_ok() {
             self.enqueue(hw, vm, index);
         }

@@ -60,7 +60,8 @@ impl Vcpu {
         }
         self.registers.el1.sctlr_el1 = reset::SCTLR_EL1;
         self.debug = DebugState::RESET;
-        self.timers.reset();
+        // The offset is the VM's: all its vCPUs see one counter.
+        self.timers = Timers::new(self.vm.counter_offset(), self.vm.counter_offset());
         self.interrupts.reset_interface();
         self.fp = Fp::Saved;
     }

@@ -2,3 +2,5 @@
 
 mod bench;
 mod boot;
+mod call;
+mod power;
