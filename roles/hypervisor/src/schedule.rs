@@ -37,14 +37,7 @@ impl Cpu {
 
     /// Lets the vCPU sleep until something is posted to it.
     pub(crate) fn sleep<H: Hardware>(&mut self, hw: &mut H, frame: &mut Frame) {
-        let Some(vcpu) = &mut self.current else {
-            return;
-        };
-        let awake = {
-            let distributor = &vcpu.vm.gic.lock().distributor;
-            vcpu.interrupts.has_deliverable_now(distributor, hw)
-        };
-        if awake {
+        if self.has_interrupt(hw) {
             return;
         }
         let Some((vm, index)) = self.unload(hw, frame) else {
@@ -52,6 +45,14 @@ impl Cpu {
         };
         self.park(hw, &vm, index);
         self.run_next(hw, frame);
+    }
+
+    /// Tells whether the vCPU has an interrupt that keeps it from sleeping.
+    fn has_interrupt<H: Hardware>(&mut self, hw: &H) -> bool {
+        self.current.as_mut().is_some_and(|vcpu| {
+            let distributor = &vcpu.vm.gic.lock().distributor;
+            vcpu.interrupts.has_deliverable_now(distributor, hw)
+        })
     }
 
     /// Lets the vCPU sleep such that it goes on at an entry point, as after a reset.
@@ -62,18 +63,23 @@ impl Cpu {
         entry: u64,
         context: u64,
     ) {
+        // Asked before its CPU interface is reset, which closes it.
+        let awake = self.has_interrupt(hw);
         let Some((vm, index)) = self.unload(hw, frame) else {
             return;
         };
-        if let Some(place) = vm.place(index)
-            && let Some(vcpu) = place.vcpu.lock().as_mut()
-        {
+        let Some(place) = vm.place(index) else { return };
+        if let Some(vcpu) = place.vcpu.lock().as_mut() {
             // The timers go on: they are what wakes it.
             let timers = vcpu.timers;
             vcpu.start_at(entry, context);
             vcpu.timers = timers;
         }
-        self.park(hw, &vm, index);
+        if !awake {
+            self.park(hw, &vm, index);
+        } else if place.life.take(VcpuEdge::Preempt).is_ok() {
+            self.hypervisor.enqueue(hw, &vm, index);
+        }
         self.run_next(hw, frame);
     }
 

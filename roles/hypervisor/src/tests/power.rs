@@ -265,3 +265,22 @@ fn secondary_vcpus_see_the_clock_of_the_first_one() {
     assert_eq!(first, bench.register(other, counter, None));
     assert_eq!(first, Some(12_345), "the counter began at the VM's start");
 }
+
+#[test]
+fn d5_power_down_with_an_interrupt_pending_resumes_at_once() {
+    let mut bench = bench();
+    bench.enable_interrupts(0);
+    let entry = bench.entry(0) + 0x80;
+    // Pending, and masked by PSTATE.I, as Linux enters its idle states.
+    bench.send_sgi(0, 4, 0);
+    assert_eq!(
+        bench.hvc(0, &[CPU_SUSPEND, power_down(), entry, 7]),
+        Came::Back
+    );
+    assert_eq!(bench.frames[0].pc, entry);
+    assert_eq!(bench.frames[0].x[0], 7);
+    bench.machines[0].interface.machine_control = 0xff << 24 | 1 << 1;
+    bench.settle();
+    assert_eq!(bench.take_interrupts(0), [4]);
+    bench.check_rest();
+}
