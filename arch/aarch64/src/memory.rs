@@ -122,9 +122,7 @@ impl TableMemory for ThisCpu {
     fn allocate(&mut self, order: u32) -> Option<Pa> {
         let pointer = allocate_zeroed(page_layout(order))?;
         TABLES.fetch_add(1 << order, Ordering::Relaxed);
-        Some(Pa::new(el2_table::own_to_pa(
-            pointer.addr().get() as u64,
-        )))
+        Some(Pa::new(el2_table::own_to_pa(pointer.addr().get() as u64)))
     }
 
     fn free(&mut self, table: Pa, order: u32) {
@@ -230,11 +228,25 @@ unsafe fn copy_bytes(target: u64, source: u64, size: u64) {
     // SAFETY: by the contract; the loop touches exactly `size` bytes of each.
     unsafe {
         core::arch::asm!(
-            "2:  subs   {size}, {size}, #16",
+            "2:  subs   {size}, {size}, #64",
+            "    b.lo   6f",
+            "    ldp    {a}, {b}, [{source}]",
+            "    ldp    {c}, {d}, [{source}, #16]",
+            "    stp    {a}, {b}, [{target}]",
+            "    stp    {c}, {d}, [{target}, #16]",
+            "    ldp    {a}, {b}, [{source}, #32]",
+            "    ldp    {c}, {d}, [{source}, #48]",
+            "    stp    {a}, {b}, [{target}, #32]",
+            "    stp    {c}, {d}, [{target}, #48]",
+            "    add    {source}, {source}, #64",
+            "    add    {target}, {target}, #64",
+            "    b      2b",
+            "6:  add    {size}, {size}, #64",
+            "7:  subs   {size}, {size}, #16",
             "    b.lo   3f",
             "    ldp    {a}, {b}, [{source}], #16",
             "    stp    {a}, {b}, [{target}], #16",
-            "    b      2b",
+            "    b      7b",
             "3:  adds   {size}, {size}, #16",
             "    b.eq   5f",
             "4:  ldrb   {a:w}, [{source}], #1",
@@ -247,6 +259,8 @@ unsafe fn copy_bytes(target: u64, source: u64, size: u64) {
             target = inout(reg) target => _,
             a = out(reg) _,
             b = out(reg) _,
+            c = out(reg) _,
+            d = out(reg) _,
             options(nostack)
         );
     }
@@ -364,13 +378,13 @@ fn zero_bytes(target: u64, size: u64) {
     while at < end {
         let address = at as *mut u64;
         let left = end - at;
-        if left >= block && at % block == 0 {
+        if left >= block && at.is_multiple_of(block) {
             // SAFETY: the window shows the whole block, writable, as Normal memory.
             unsafe {
                 core::arch::asm!("dc zva, {}", in(reg) at, options(nostack, preserves_flags))
             };
             at += block;
-        } else if at % 8 == 0 && left >= 8 {
+        } else if at.is_multiple_of(8) && left >= 8 {
             // SAFETY: the window shows these bytes, writable; volatile, since guests share them.
             unsafe { address.write_volatile(0) };
             at += 8;

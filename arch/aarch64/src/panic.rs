@@ -26,6 +26,16 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     halt()
 }
 
+/// Turns the machine off because it can't be used, and says why in one line.
+pub fn give_up(reason: core::fmt::Arguments<'_>) -> ! {
+    let out = &mut PanicConsole;
+    if !REPORTING.swap(true, Ordering::AcqRel) {
+        let _ = writeln!(out, "\nbulkhead: {reason}");
+        finish(out);
+    }
+    halt()
+}
+
 const VECTORS: [&str; 8] = [
     "synchronous exception on SP_EL0",
     "IRQ on SP_EL0",
@@ -99,8 +109,9 @@ fn in_stack(pointer: u64) -> bool {
         (layout::emergency_bottom(cpu), layout::EMERGENCY_STACK_SIZE),
     ];
     let boot = crate::boot::boot_stack();
-    let inside =
-        |start: u64, size: u64| (start..start + size - 15).contains(&pointer) && pointer % 16 == 0;
+    let inside = |start: u64, size: u64| {
+        (start..start + size - 15).contains(&pointer) && pointer.is_multiple_of(16)
+    };
     crate::setup::stacks_are_mapped() && stacks.iter().any(|(start, size)| inside(*start, *size))
         || inside(boot.0, boot.1)
 }

@@ -266,7 +266,7 @@ fn map_read_only(range: PaRange) -> &'static [u8] {
 }
 
 fn map_device_tree(address: u64) -> Option<&'static [u8]> {
-    if address == 0 || address % 8 != 0 {
+    if address == 0 || !address.is_multiple_of(8) {
         return None;
     }
     let header = map_read_only(PaRange::new(Pa::new(address), 8).ok()?);

@@ -5,7 +5,7 @@ extern crate alloc;
 
 use addr::{Address, BLOCK_2M, CpuId, Pa, PaRange, align_down};
 use alloc::vec::Vec;
-use arch::{Boot, Firmware, Resources, ThisCpu, TrapRegisters};
+use arch::{Boot, Firmware, Resources, ThisCpu, TrapRegisters, give_up};
 use board::{Board, Conduit, usable_ram};
 use hypervisor::{BootInput, Cpu, Hypervisor, Interrupts};
 use id_registers::{HostIdRegisters, TrapControls};
@@ -23,17 +23,20 @@ fn primary(boot: Boot) -> ! {
     let tree = boot.device_tree();
     let board = match Board::discover(tree) {
         Ok(board) => board,
-        // Without a device tree there is no console to say so; the panic's message is for a
-        // debugger.
-        Err(error) => panic!("the device tree cannot be used: {error}"),
+        // Without a console to say so, the message is for a debugger.
+        Err(error) => give_up(format_args!("the device tree cannot be used: {error}")),
     };
     boot.start_console(board.console.registers);
     let Some((image, device_tree)) = boot.image_range().zip(boot.device_tree_range()) else {
-        panic!("the boot loader has placed the image or the device tree beyond all addresses");
+        give_up(format_args!(
+            "the boot loader has placed the image or the device tree beyond all addresses"
+        ));
     };
     let usable = usable_ram(&board, image, device_tree);
     let Some(owned) = choose_owned(&usable) else {
-        panic!("no {LEAST_OWNED} bytes of free RAM in one piece: {usable:?}");
+        give_up(format_args!(
+            "no {LEAST_OWNED} bytes of free RAM in one piece: {usable:?}"
+        ));
     };
     let interrupts = interrupts(&board);
     let mpidrs: Vec<_> = board.cpus.iter().map(|cpu| cpu.mpidr).collect();
@@ -79,7 +82,7 @@ fn primary(boot: Boot) -> ! {
     };
     let hypervisor = match hypervisor::boot(&mut hardware, &input) {
         Ok(hypervisor) => hypervisor,
-        Err(error) => panic!("{error}"),
+        Err(error) => give_up(format_args!("{error}")),
     };
     hardware.set_traps(trap_registers(&hypervisor.trap_controls(&host)));
     arch::enable_spi(interrupts.console, started.cpu);
@@ -106,7 +109,10 @@ fn start_others(
     for cpu in board.cpus.iter().filter(|cpu| cpu.id != first) {
         let role = Cpu::new(cpu.id, hypervisor);
         if let Err(code) = hardware.start_cpu(cpu.id, cpu.mpidr, role) {
-            panic!("the firmware does not start CPU {}: error {code}", cpu.id);
+            give_up(format_args!(
+                "the firmware does not start CPU {}: error {code}",
+                cpu.id
+            ));
         }
     }
 }
@@ -125,7 +131,7 @@ fn choose_owned(usable: &[PaRange]) -> Option<PaRange> {
 fn interrupts(board: &Board) -> Interrupts {
     let maintenance = match board.maintenance_interrupt() {
         Ok(interrupt) => interrupt,
-        Err(error) => panic!("{error}"),
+        Err(error) => give_up(format_args!("{error}")),
     };
     Interrupts {
         kick: arch::KICK,

@@ -157,9 +157,12 @@ pub fn boot<H: Hardware>(
         }
     }
     let cpus = input.cpus;
+    let left = hypervisor.unused_memory() >> 20;
     log(
         hw,
-        format_args!("{count} VM(s) with {vcpus} vCPU(s) on {cpus} CPU(s)"),
+        format_args!(
+            "{count} VM(s) with {vcpus} vCPU(s) on {cpus} CPU(s), {left} MiB of memory left"
+        ),
     );
     Ok(hypervisor)
 }
@@ -260,7 +263,12 @@ impl Maker<'_> {
             spi_count: self.description.spis,
             vcpu_count,
         };
-        let distributor = Distributor::new(config).map_err(|error| BootError::Gic { vm, error })?;
+        let mut distributor =
+            Distributor::new(config).map_err(|error| BootError::Gic { vm, error })?;
+        for index in (0..vcpu_count).map(VcpuIndex::new) {
+            // All are off, so nobody has to hear of it.
+            let _ = distributor.set_participation(index, vgic::Participation::No);
+        }
         let attached: Vec<_> = devices.iter().map(attach).collect();
         let mut gates = Vec::new();
         gates.resize_with(attached.len(), LineGate::default);

@@ -2,9 +2,10 @@
 
 use crate::cpu::{Cpu, Intent};
 use machine::{ExceptionRecord, Frame, Hardware, Syndrome};
+use stage2::Access;
 use trap::{
-    DataAbort, Esr, Exception, Exit, ExitRegisters, GuestContext, InstructionAbort,
-    InstructionLength, Pstate, WaitKind, advance, decode,
+    DataAbort, Direction, Esr, Exception, Exit, ExitRegisters, GuestContext, InstructionAbort,
+    InstructionLength, Pstate, Stage1Walk, WaitKind, advance, decode,
 };
 
 /// Whether an exit could be answered as the architecture says.
@@ -94,8 +95,31 @@ impl Cpu {
             }
             return Delivery::Done;
         }
+        if self.is_mapped_by_now(hw, abort) {
+            return Delivery::Done;
+        }
         inject(hw, frame, Exception::for_data_abort(abort));
         Delivery::Done
+    }
+
+    /// Tells whether stage 2 permits the access that it has just refused: while a block is split its
+    /// whole range is absent for a moment, and the guest then tries again.
+    fn is_mapped_by_now<H: Hardware>(&self, hw: &H, abort: &DataAbort) -> bool {
+        let access = match abort.direction {
+            Direction::Read => Access::Read,
+            Direction::Write => Access::Write,
+        };
+        let (Some(vcpu), Some(ipa), Stage1Walk::No, true) = (
+            &self.current,
+            abort.ipa,
+            abort.stage1_walk,
+            abort.fault.is_stage2_refusal(),
+        ) else {
+            return false;
+        };
+        let tree = vcpu.vm.stage2.lock();
+        tree.translate(hw, ipa)
+            .is_some_and(|translation| translation.permits(access))
     }
 
     fn instruction_abort<H: Hardware>(

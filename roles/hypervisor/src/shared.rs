@@ -74,6 +74,16 @@ impl Hypervisor {
         self.vms.get(usize::from(id.get()))
     }
 
+    /// Returns how much memory nobody has, in bytes.
+    #[must_use]
+    pub fn unused_memory(&self) -> u64 {
+        let memory = self.memory.lock();
+        memory
+            .free_pages()
+            .saturating_add(memory.dirty_pages())
+            .saturating_mul(addr::PAGE_SIZE)
+    }
+
     /// Returns the number of CPUs.
     #[must_use]
     pub fn cpu_count(&self) -> usize {
