@@ -347,6 +347,12 @@ impl Bank {
         self.line &= !interrupt;
     }
 
+    /// Returns the edge-triggered interrupts.
+    #[inline]
+    pub(crate) const fn edge(&self) -> u32 {
+        self.edge
+    }
+
     /// Tells whether interrupt `number` is level-sensitive.
     #[inline]
     pub(crate) const fn is_level(&self, number: u32) -> bool {
@@ -406,6 +412,24 @@ impl Bank {
             self.latch &= !interrupt;
         }
         value
+    }
+
+    /// As [`Bank::observe`] of an empty list register and [`Bank::take`] in one, for the usual case: an
+    /// interrupt that is latched, with a list register that the guest has finished with. `None` if
+    /// that is not all there is to it.
+    #[inline]
+    pub(crate) fn renew(&mut self, number: u32, groups: GroupEnables) -> Option<ListRegister> {
+        let interrupt = bit(number);
+        let ready = self.latch & self.enabled & groups.mask(self.group) & !self.activate;
+        if ready & interrupt == 0 {
+            return None;
+        }
+        self.latch &= !interrupt;
+        self.taken |= interrupt;
+        self.active &= !interrupt;
+        self.deactivate &= !interrupt;
+        let value = ListRegister::named(number, self.priority(number), self.group & interrupt);
+        Some(value.with_pending())
     }
 
     /// Tells whether an active interrupt would come again with the priority and group that it has,

@@ -52,7 +52,7 @@ impl VcpuInterrupts {
         }
         let wanted = self.bank.wanted(self.groups) | self.bank.active_outside() | self.relinked;
         for number in Bits(wanted) {
-            if !self.place_private(number, hw) {
+            if !self.renew_private(number, hw) && !self.place_private(number, hw) {
                 return PrivateDelivery::NeedsDistributor;
             }
         }
@@ -195,9 +195,35 @@ impl VcpuInterrupts {
         }) || self.has_deliverable(distributor)
     }
 
+    /// Puts an SGI, or a PPI tied to a physical interrupt, into the list register in which it last
+    /// was, if the guest has finished with that one. Tells whether it did. Most interrupts go this
+    /// way.
+    #[inline]
+    fn renew_private<H: VirtualCpuInterface>(&mut self, number: u32, hw: &mut H) -> bool {
+        let interrupt = bit(number);
+        let usual = (self.bank.edge() & !self.linked) | self.relinked;
+        if usual & self.bank.in_flight() & interrupt == 0 {
+            return false;
+        }
+        let slot = self.slots.of_private(number);
+        if !ListRegister::from_register(hw.list_register(slot as usize)).is_empty() {
+            return false;
+        }
+        let Some(mut value) = self.bank.renew(number, self.groups) else {
+            return false;
+        };
+        if self.relinked & interrupt != 0 {
+            let physical = self.physical.get(number as usize).copied().unwrap_or(0);
+            value = value.with_physical(physical);
+            self.relinked &= !interrupt;
+        }
+        hw.set_list_register(slot as usize, value.get());
+        true
+    }
+
     /// Puts one private interrupt into a list register, or a new value into the one it has. Tells
     /// whether there was one.
-    #[inline]
+    #[inline(never)]
     fn place_private<H: VirtualCpuInterface>(&mut self, number: u32, hw: &mut H) -> bool {
         let slot = if self.bank.in_flight() & bit(number) == 0 {
             match self.free_slot(hw) {
@@ -278,6 +304,8 @@ impl VcpuInterrupts {
     }
 
     /// Takes PPIs out of their list registers whose wire fell before they were acknowledged.
+    #[cold]
+    #[inline(never)]
     fn take_back_lowered<H: VirtualCpuInterface>(&mut self, hw: &mut H) {
         let withdrawn = self.bank.withdrawn(self.lowered) & !self.linked;
         for number in Bits(withdrawn) {
