@@ -1,4 +1,7 @@
-//! The identification registers of the CPU that runs the call.
+//! The identification registers of the CPU that runs the call, and its source of random numbers.
+
+use crate::cpu::ThisCpu;
+use machine::{Random, Randomness};
 
 /// Reads ID register `3, 0, c0, cM, op2`, where `crm` is 1 to 7 and `op2` 0 to 7 (Arm ARM, table
 /// D22-1); 0 for any other. All of this space is readable at EL2 on every Armv8 CPU; what is not
@@ -53,20 +56,27 @@ pub fn event_counter_control() -> u64 {
     }
 }
 
-/// Reads 64 random bits (RNDR, FEAT_RNG); `None` if the source has none now. Call it only where
-/// ID_AA64ISAR0_EL1.RNDR is not 0.
-#[must_use]
-pub fn random() -> Option<u64> {
-    let (value, failed): (u64, u64);
-    // SAFETY: by its contract the register exists; reading it changes the flags alone.
-    unsafe {
-        core::arch::asm!(
-            "mrs {value}, S3_3_C2_C4_0",
-            "cset {failed}, eq",
-            value = out(reg) value,
-            failed = out(reg) failed,
-            options(nomem, nostack)
-        );
+impl Randomness for ThisCpu {
+    fn random(&mut self) -> Random {
+        // ID_AA64ISAR0_EL1.RNDR.
+        if crate::sysreg::read!("id_aa64isar0_el1") >> 60 == 0 {
+            return Random::Absent;
+        }
+        let (value, failed): (u64, u64);
+        // SAFETY: the CPU has the register; reading it changes the flags alone.
+        unsafe {
+            core::arch::asm!(
+                "mrs {value}, S3_3_C2_C4_0",
+                "cset {failed}, eq",
+                value = out(reg) value,
+                failed = out(reg) failed,
+                options(nomem, nostack)
+            );
+        }
+        if failed == 0 {
+            Random::Bits(value)
+        } else {
+            Random::Exhausted
+        }
     }
-    if failed == 0 { Some(value) } else { None }
 }

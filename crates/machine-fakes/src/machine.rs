@@ -7,8 +7,8 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use machine::{
-    Clock, Console, CpuPower, GuestMemory, GuestMemoryError, Invalidation, SecureCall, SmcccResult,
-    TableMemory, Tlb,
+    Clock, Console, CpuPower, GuestMemory, GuestMemoryError, Invalidation, Random, Randomness,
+    SecureCall, SmcccResult, TableMemory, Tlb,
 };
 
 /// One CPU of a fake machine. Implements [`machine::Hardware`].
@@ -38,6 +38,8 @@ pub struct FakeMachine {
     pub tables: Rc<RefCell<FakeTables>>,
     /// Guests' memory; shared by all CPUs.
     pub memory: Rc<RefCell<FakeMemory>>,
+    /// What the CPU's source of random numbers gives next; absent once this is empty.
+    pub random: VecDeque<Random>,
 }
 
 /// The counter and EL2's timer.
@@ -116,6 +118,7 @@ impl FakeMachine {
             console: FakeConsole::default(),
             tables: Rc::new(RefCell::new(FakeTables::new(Pa::new(0x1000_0000), 1024))),
             memory: Rc::new(RefCell::new(FakeMemory::default())),
+            random: VecDeque::new(),
         }
     }
 
@@ -225,6 +228,12 @@ impl CpuPower for FakeMachine {
     fn system_off(&mut self) {
         self.calls.push(Call::SystemOff);
         self.power.off += 1;
+    }
+}
+
+impl Randomness for FakeMachine {
+    fn random(&mut self) -> Random {
+        self.random.pop_front().unwrap_or(Random::Absent)
     }
 }
 

@@ -11,6 +11,7 @@ mod exit;
 mod irq;
 mod memory;
 mod power;
+mod random;
 mod registers;
 mod time;
 mod world;
@@ -20,6 +21,7 @@ pub use exit::{Conduit, ExitHandler, Next, Syndrome};
 pub use irq::{Active, IrqHardware, PhysicalInterrupt, VirtualCpuInterface};
 pub use memory::{GuestMemory, GuestMemoryError, Invalidation, TableMemory, Tlb};
 pub use power::{CpuPower, SecureCall, SmcccResult};
+pub use random::{Random, Randomness};
 pub use registers::{El1Registers, FpRegisters, Frame, VcpuRegisters};
 pub use time::{Clock, PhysicalTimer, TimerHardware, TimerRegisters};
 pub use world::{ExceptionContext, ExceptionRecord, LocalTlb, WaitTrap, World, WorldControl};
@@ -36,6 +38,7 @@ pub trait Hardware:
     + TableMemory
     + GuestMemory
     + SecureCall
+    + Randomness
     + Console
 {
 }
@@ -45,12 +48,13 @@ impl<T> Hardware for T where
         + IrqHardware
         + VirtualCpuInterface
         + Clock
-    + TimerHardware
+        + TimerHardware
         + CpuPower
         + Tlb
         + TableMemory
         + GuestMemory
         + SecureCall
+        + Randomness
         + Console
 {
 }

@@ -9,6 +9,7 @@ use arch::{Boot, Firmware, Resources, ThisCpu, TrapRegisters, give_up};
 use board::{Board, Conduit, usable_ram};
 use hypervisor::{BootInput, Cpu, Hypervisor, Interrupts};
 use id_registers::{HostIdRegisters, TrapControls};
+use machine::{Random, Randomness};
 use memory_owner::Owner;
 
 arch::image!(role: Cpu, primary: primary, secondary: secondary);
@@ -68,6 +69,7 @@ fn primary(boot: Boot) -> ! {
     reserved.extend([(image, Owner::Hypervisor), (owned, Owner::Hypervisor)]);
     reserved.push((device_tree, Owner::Archive));
     reserved.extend(board.chosen.initrd.map(|range| (range, Owner::Archive)));
+    let seed = seed(&mut hardware, &board);
     let input = BootInput {
         archive: started.archive,
         ram: &board.ram,
@@ -77,7 +79,7 @@ fn primary(boot: Boot) -> ! {
         pa_range: arch::id_register(7, 0) & 0xf,
         vmid_bits: arch::id_register(7, 1) >> 4 & 0xf,
         interrupts,
-        seed: &seed(&board),
+        seed: &seed,
         epoch: 0,
     };
     let hypervisor = match hypervisor::boot(&mut hardware, &input) {
@@ -174,13 +176,14 @@ fn trap_registers(controls: &TrapControls) -> TrapRegisters {
     }
 }
 
-/// Gathers a seed for the guests' random numbers: from the CPU (ID_AA64ISAR0_EL1.RNDR) and from the
-/// firmware, never from a counter.
-fn seed(board: &Board) -> Vec<u8> {
+/// Gathers a seed for the guests' random numbers: from the CPU and from the firmware, never from a
+/// counter.
+fn seed(hardware: &mut ThisCpu, board: &Board) -> Vec<u8> {
     let mut seed = board.chosen.rng_seed.clone();
-    if arch::id_register(6, 0) >> 60 != 0 {
-        let words = (0..8).filter_map(|_| arch::random());
-        seed.extend(words.flat_map(u64::to_le_bytes));
+    for _ in 0..8 {
+        if let Random::Bits(word) = hardware.random() {
+            seed.extend(word.to_le_bytes());
+        }
     }
     seed
 }

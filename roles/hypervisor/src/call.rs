@@ -1,10 +1,10 @@
 //! Hypercalls.
 
 use crate::cpu::Cpu;
-use machine::{Conduit, Frame, Hardware};
+use machine::{Conduit, Frame, Hardware, Random};
 use smccc_dispatch::{
-    Answer, ArchTruth, Call, Mitigation, SmcccError, dispatch, simple_answer, trng_answer,
-    vendor_answer,
+    Answer, ArchTruth, Call, Entropy, Mitigation, SmcccError, TrngCall, dispatch, simple_answer,
+    trng_answer, vendor_answer,
 };
 
 /// What is true of the machine's CPUs, for SMCCC_ARCH_FEATURES. EL2 does nothing for a guest's
@@ -56,12 +56,34 @@ impl Cpu {
                 // The call does not return, or returns when all registers are saved.
                 None => return,
             },
-            Call::Trng(call) => trng_answer(call, self.hypervisor.random.lock().as_mut()),
+            Call::Trng(call) => self.random_numbers(hw, call),
             Call::Vendor(call) => vendor_answer(call),
             Call::ArchSocId | Call::FirmwareFramework(_) | Call::Unknown(_) => {
                 Answer::One(SmcccError::NotSupported.code().cast_unsigned())
             }
         };
         answer.write_to(&mut frame.x);
+    }
+
+    /// Answers a call for random numbers: from the CPU's own source, else from the generator that the
+    /// firmware's seed started, else not at all.
+    fn random_numbers<H: Hardware>(&mut self, hw: &mut H, call: TrngCall) -> Answer {
+        if hw.random() == Random::Absent {
+            return trng_answer(call, self.hypervisor.random.lock().as_mut());
+        }
+        trng_answer(call, Some(&mut FromCpu(hw)))
+    }
+}
+
+/// The CPU's source, as the calls' answers take it.
+struct FromCpu<'a, H>(&'a mut H);
+
+impl<H: Hardware> Entropy for FromCpu<'_, H> {
+    fn random(&mut self) -> Option<u64> {
+        // The source may be busy for a moment; more tries than this are the guest's business.
+        (0..4).find_map(|_| match self.0.random() {
+            Random::Bits(bits) => Some(bits),
+            Random::Exhausted | Random::Absent => None,
+        })
     }
 }
