@@ -23,10 +23,12 @@ pub struct Vm {
     initrd: Option<&'static str>,
     cmdline: String,
     pinning: Option<Vec<u16>>,
+    warm_reset: &'static str,
 }
 
 impl Vm {
-    /// Debian's kernel with a small root file system and a shell.
+    /// Debian's kernel with a small root file system and a shell. If it panics it asks for a warm
+    /// reset, which counts as a crash.
     #[must_use]
     pub fn linux(name: &str) -> Self {
         Self {
@@ -35,8 +37,9 @@ impl Vm {
             memory: "256M",
             kernel: "debian".to_owned(),
             initrd: Some("busybox"),
-            cmdline: "console=ttyAMA0".to_owned(),
+            cmdline: "console=ttyAMA0 panic=-1 reboot=panic_warm".to_owned(),
             pinning: None,
+            warm_reset: "crash",
         }
     }
 
@@ -51,6 +54,7 @@ impl Vm {
             initrd: None,
             cmdline: format!("case={case}"),
             pinning: None,
+            warm_reset: "reset",
         }
     }
 
@@ -85,12 +89,14 @@ impl Vm {
             initrd,
             cmdline,
             pinning,
+            warm_reset,
         } = self;
         // Writing to a string can't fail.
         let _ = writeln!(
             text,
             "[[vm]]\nname = {name:?}\nvcpus = {vcpus}\nmemory = {memory:?}\nkernel = {kernel:?}\n\
-             cmdline = {cmdline:?}\ndevices = [\"pl011\", \"pvpanic\"]"
+             cmdline = {cmdline:?}\ndevices = [\"pl011\", \"pvpanic\"]\n\
+             warm-reset = {warm_reset:?}"
         );
         if let Some(initrd) = initrd {
             let _ = writeln!(text, "initrd = {initrd:?}");

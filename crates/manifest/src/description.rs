@@ -33,6 +33,8 @@ pub struct VmDescription {
     pub devices: Vec<Device>,
     /// Number of shared peripheral interrupts of the VM's interrupt controller.
     pub spis: u16,
+    /// What a warm reset means.
+    pub warm_reset: WarmReset,
 }
 
 /// A VM's kernel.
@@ -99,6 +101,37 @@ impl Device {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|device| device.name() == name)
+    }
+}
+
+/// What it means when a VM asks for a warm reset (PSCI SYSTEM_RESET2 with SYSTEM_WARM_RESET, DEN0022
+/// 5.1.11).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WarmReset {
+    /// The VM is reset, as by SYSTEM_RESET.
+    #[default]
+    Reset,
+    /// The VM has crashed: its kernel is set up to ask for a warm reset when it panics.
+    Crash,
+}
+
+impl WarmReset {
+    /// All meanings.
+    pub const ALL: [Self; 2] = [Self::Reset, Self::Crash];
+
+    /// Returns the name that stands in a description.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Reset => "reset",
+            Self::Crash => "crash",
+        }
+    }
+
+    /// Finds the meaning called `name`.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|meaning| meaning.name() == name)
     }
 }
 

@@ -193,6 +193,11 @@ pub enum Problem {
         /// How many.
         spis: u64,
     },
+    /// A warm reset can't mean this.
+    UnknownWarmReset {
+        /// The name.
+        name: String,
+    },
 }
 
 impl fmt::Display for ManifestError {
@@ -289,6 +294,9 @@ impl fmt::Display for Problem {
                 limits::MIN_SPIS,
                 limits::MAX_SPIS
             ),
+            Self::UnknownWarmReset { name } => {
+                write!(f, " = {name:?}: no such meaning; there are reset and crash")
+            }
             Self::UnalignedMemory { bytes } => write!(
                 f,
                 " = {}: not a multiple of 2M; use {} or {}",

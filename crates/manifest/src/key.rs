@@ -23,11 +23,13 @@ pub enum Key {
     Devices,
     /// The number of shared peripheral interrupts.
     Spis,
+    /// What a warm reset means.
+    WarmReset,
 }
 
 impl Key {
     /// All keys.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Name,
         Self::Vcpus,
         Self::Memory,
@@ -37,6 +39,7 @@ impl Key {
         Self::Pinning,
         Self::Devices,
         Self::Spis,
+        Self::WarmReset,
     ];
 
     /// Returns the key as it is written.
@@ -52,6 +55,7 @@ impl Key {
             Self::Pinning => "pinning",
             Self::Devices => "devices",
             Self::Spis => "spis",
+            Self::WarmReset => "warm-reset",
         }
     }
 

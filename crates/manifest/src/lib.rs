@@ -17,6 +17,7 @@
 //!             cmdline = "console=ttyAMA0";
 //!             pinning = <0 1 2 3>;            // absent: vCPUs float
 //!             spis = <64>;
+//!             warm-reset = "crash";           // or "reset"; absent: "reset"
 //!             initrd = "initrd-0";            // absent: none
 //!             kernel {
 //!                 file = "kernel-0";
@@ -49,7 +50,7 @@ mod write;
 
 pub use boot::{BootFiles, boot_files, open};
 pub use description::{
-    Description, Device, Kernel, KernelFormat, Pinning, VmDescription, default_devices,
+    Description, Device, Kernel, KernelFormat, Pinning, VmDescription, WarmReset, default_devices,
 };
 pub use error::{ManifestError, Place, Problem};
 pub use key::Key;

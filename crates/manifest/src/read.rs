@@ -7,7 +7,9 @@
 use crate::error::{ManifestError, Place, Problem};
 use crate::key::{Key, tree};
 use crate::limits;
-use crate::{COMPATIBLE, Description, Device, Kernel, KernelFormat, Pinning, VmDescription};
+use crate::{
+    COMPATIBLE, Description, Device, Kernel, KernelFormat, Pinning, VmDescription, WarmReset,
+};
 use addr::{CpuId, Ipa, VmId};
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -51,7 +53,7 @@ pub fn from_dtb(bytes: &[u8]) -> Result<Description, ManifestError> {
     Ok(Description { vms })
 }
 
-const VM_PROPERTIES: [&str; 7] = [
+const VM_PROPERTIES: [&str; 8] = [
     Key::Name.name(),
     Key::Vcpus.name(),
     Key::Memory.name(),
@@ -59,6 +61,7 @@ const VM_PROPERTIES: [&str; 7] = [
     Key::Pinning.name(),
     Key::Spis.name(),
     Key::Initrd.name(),
+    Key::WarmReset.name(),
 ];
 
 fn read_vm(node: FdtNode<'_>, index: usize) -> Result<VmDescription, ManifestError> {
@@ -70,7 +73,7 @@ fn read_vm(node: FdtNode<'_>, index: usize) -> Result<VmDescription, ManifestErr
     reader.check(
         &VM_PROPERTIES,
         &[Key::Kernel.name(), Key::Devices.name()],
-        "name, vcpus, memory, cmdline, pinning, spis, initrd, kernel, devices",
+        "name, vcpus, memory, cmdline, pinning, spis, initrd, warm-reset, kernel, devices",
     )?;
     let vcpus = u64::from(reader.u32(Key::Vcpus.name())?);
     let spis = u64::from(reader.u32(Key::Spis.name())?);
@@ -88,6 +91,7 @@ fn read_vm(node: FdtNode<'_>, index: usize) -> Result<VmDescription, ManifestErr
         devices: read_devices(&reader.child(Key::Devices.name())?.at(vm, Key::Devices))?,
         spis: u16::try_from(spis)
             .map_err(|_| Place::Key(vm, Key::Spis).error(Problem::BadSpiCount { spis }))?,
+        warm_reset: read_warm_reset(&reader, vm)?,
     })
 }
 
@@ -146,6 +150,16 @@ fn read_pinning(reader: &Reader<'_>, vm: VmId) -> Result<Pinning, ManifestError>
     };
     let cpus: Result<Vec<_>, _> = cells.iter().map(cpu).collect();
     cpus.map(Pinning::Fixed)
+}
+
+fn read_warm_reset(reader: &Reader<'_>, vm: VmId) -> Result<WarmReset, ManifestError> {
+    let Some(name) = reader.optional_string(Key::WarmReset.name())? else {
+        return Ok(WarmReset::default());
+    };
+    WarmReset::from_name(name).ok_or_else(|| {
+        let name = name.to_string();
+        Place::Key(vm, Key::WarmReset).error(Problem::UnknownWarmReset { name })
+    })
 }
 
 fn read_devices(reader: &Reader<'_>) -> Result<Vec<Device>, ManifestError> {

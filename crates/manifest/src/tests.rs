@@ -3,8 +3,8 @@
 use crate::key::tree;
 use crate::{
     Description, Device, FILE_NAME, Kernel, KernelFormat, Key, Machine, ManifestError, Pinning,
-    Place, Problem, VmDescription, boot_files, default_devices, from_dtb, limits, open, to_dtb,
-    validate,
+    Place, Problem, VmDescription, WarmReset, boot_files, default_devices, from_dtb, limits, open,
+    to_dtb, validate,
 };
 use addr::{CpuId, Ipa, VmId};
 use alloc::format;
@@ -37,6 +37,7 @@ fn vm(name: &str) -> VmDescription {
         pinning: Pinning::Floating,
         devices: default_devices(),
         spis: limits::DEFAULT_SPIS,
+        warm_reset: WarmReset::Reset,
     }
 }
 
@@ -55,6 +56,7 @@ fn two_vms() -> Description {
         cmdline: String::new(),
         pinning: Pinning::Fixed([7, 0].map(CpuId::new).into()),
         devices: vec![Device::Pvpanic, Device::Pl011],
+        warm_reset: WarmReset::Crash,
         ..vm("two")
     };
     Description {
@@ -404,6 +406,19 @@ fn h1_unknown_properties_and_nodes_are_refused_everywhere() {
 }
 
 #[test]
+fn without_a_word_about_warm_resets_they_are_resets() {
+    let dtb = to_dtb(&two_vms());
+    let mut tree = DeviceTree::from_fdt(&Fdt::new(&dtb).unwrap());
+    for path in ["/vms/vm@0", "/vms/vm@1"] {
+        let vm = tree.find_node_mut(path).unwrap();
+        assert!(vm.remove_property("warm-reset").is_some(), "{path}");
+    }
+    let mut expected = two_vms();
+    expected.vms[1].warm_reset = WarmReset::Reset;
+    assert_eq!(from_dtb(&tree.to_dtb()), Ok(expected));
+}
+
+#[test]
 fn h1_every_missing_or_malformed_property_is_named() {
     for name in ["name", "vcpus", "memory", "cmdline", "spis"] {
         let error = error_in_tree(|tree| {
@@ -415,7 +430,14 @@ fn h1_every_missing_or_malformed_property_is_named() {
         );
     }
     for name in [
-        "name", "vcpus", "memory", "cmdline", "spis", "initrd", "pinning",
+        "name",
+        "vcpus",
+        "memory",
+        "cmdline",
+        "spis",
+        "initrd",
+        "pinning",
+        "warm-reset",
     ] {
         for value in [&b"abc"[..], b"abcdefghi", b"a\0b\0\0"] {
             let error = error_in_tree(|tree| set(first_vm(tree), name, value));
@@ -560,6 +582,10 @@ fn keys_and_devices_are_found_by_their_names() {
         assert_eq!(Device::from_name(device.name()), Some(device));
     }
     assert_eq!(Device::from_name("pl031"), None);
+    for meaning in WarmReset::ALL {
+        assert_eq!(WarmReset::from_name(meaning.name()), Some(meaning));
+    }
+    assert_eq!(WarmReset::from_name("Crash"), None);
     assert_eq!(FILE_NAME, "manifest.dtb");
 }
 
@@ -600,7 +626,12 @@ fn errors_say_where_what_and_what_would_be_right() {
         (
             error_in_tree(|tree| set(first_vm(tree), "vcpu", b"")),
             "machine description, vm 0: unknown key \"vcpu\"; known are name, vcpus, memory, \
-             cmdline, pinning, spis, initrd, kernel, devices",
+             cmdline, pinning, spis, initrd, warm-reset, kernel, devices",
+        ),
+        (
+            error_in_tree(|tree| set(first_vm(tree), "warm-reset", b"panic\0")),
+            "machine description, vm 0, warm-reset = \"panic\": no such meaning; there are reset \
+             and crash",
         ),
     ];
     for (error, text) in texts {

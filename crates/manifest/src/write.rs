@@ -31,6 +31,7 @@ fn vm_node(index: usize, vm: &VmDescription) -> DeviceTreeNode {
     set(&mut vm_node, Key::Memory.name(), vm.memory);
     set(&mut vm_node, Key::Cmdline.name(), vm.cmdline.as_str());
     set(&mut vm_node, Key::Spis.name(), u32::from(vm.spis));
+    set(&mut vm_node, Key::WarmReset.name(), vm.warm_reset.name());
     if let Pinning::Fixed(cpus) = &vm.pinning {
         let cpus: Vec<u32> = cpus.iter().map(|cpu| u32::from(cpu.get())).collect();
         set(&mut vm_node, Key::Pinning.name(), cpus);

@@ -293,6 +293,7 @@ impl Maker<'_> {
             images: self.images(ram, files, devices)?,
             load: Lock::new(None),
             offset: AtomicU64::new(0),
+            warm_reset: self.description.warm_reset,
         });
         for (index, place) in (0..).zip(&made.places) {
             let id = VcpuId {

@@ -3,7 +3,7 @@
 use crate::cpu::{Cpu, Intent};
 use crate::interrupt::deactivate_all;
 use crate::shared::Hypervisor;
-use crate::stop::Cause;
+use crate::stop::{Cause, PanicSign};
 use crate::vm::{Remote, RemoteAccess, Target, Vm};
 use addr::{Ipa, VcpuIndex};
 use bulkhead_core::Post;
@@ -257,7 +257,9 @@ impl Cpu {
             effects.line = None;
         }
         if self.hypervisor.apply_device(hw, &vm, place, &effects) == Report::Panicked {
-            self.intent = Intent::Crash(Cause::Panic);
+            self.intent = Intent::Crash(Cause::Panic {
+                sign: PanicSign::Device,
+            });
         }
         if effects.input == InputRoom::Wanted {
             self.hypervisor.pass_on(hw, &vm);

@@ -1,11 +1,13 @@
 //! Power control: PSCI (DEN0022) for a VM's vCPUs.
 
 use crate::cpu::{Cpu, Intent};
+use crate::stop::{Cause, PanicSign};
 use addr::{Address, Ipa, Mpidr};
 use bulkhead_core::vcpu_state::{VcpuEdge, VcpuState};
 use bulkhead_core::vm_state::{VmEdge, VmState};
 use core::sync::atomic::Ordering;
 use machine::Hardware;
+use manifest::WarmReset;
 use smccc_dispatch::{
     AffinityState, Answer, Convention, PowerLevel, PsciCall, PsciError, PsciFunction,
     psci_features, simple_answer,
@@ -58,7 +60,7 @@ impl Cpu {
             PsciCall::SystemReset2 { reset_type, .. } => {
                 // 0 is SYSTEM_WARM_RESET; the vendor's own start at bit 31, and there are none.
                 if reset_type == 0 {
-                    self.later(Intent::EndVm(VmEdge::Reset))
+                    self.warm_reset()
                 } else if reset_type >> 31 == 0 {
                     Some(PsciError::InvalidParameters.into())
                 } else {
@@ -72,6 +74,17 @@ impl Cpu {
     fn later<T>(&mut self, intent: Intent) -> Option<T> {
         self.intent = intent;
         None
+    }
+
+    /// Resets the VM, or stops it if its description says that only a panic ends so.
+    fn warm_reset(&mut self) -> Option<Answer> {
+        let meaning = self.current.as_ref().map(|vcpu| vcpu.vm.warm_reset);
+        self.later(match meaning {
+            Some(WarmReset::Crash) => Intent::Crash(Cause::Panic {
+                sign: PanicSign::WarmReset,
+            }),
+            Some(WarmReset::Reset) | None => Intent::EndVm(VmEdge::Reset),
+        })
     }
 
     fn suspend_to(&mut self, entry: Ipa, context: u64) -> Option<Answer> {

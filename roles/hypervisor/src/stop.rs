@@ -25,8 +25,11 @@ pub(crate) enum End {
 /// Why a VM can't go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cause {
-    /// Its kernel says that it has panicked.
-    Panic,
+    /// Its kernel has panicked, as far as is known.
+    Panic {
+        /// How it told.
+        sign: PanicSign,
+    },
     /// It took an abort at its own abort handler: the architecture's answer can't be given.
     AbortInHandler {
         /// The address of the handler.
@@ -39,10 +42,25 @@ pub(crate) enum Cause {
     },
 }
 
+/// How a kernel tells that it has panicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PanicSign {
+    /// By the panic notifier: it says nothing else.
+    Device,
+    /// By a warm reset, which the VM's description takes for a panic.
+    WarmReset,
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Panic => f.write_str("its kernel panicked"),
+            Self::Panic {
+                sign: PanicSign::Device,
+            } => f.write_str("its kernel panicked"),
+            // That it was no order to restart is the description's word, not ours.
+            Self::Panic {
+                sign: PanicSign::WarmReset,
+            } => f.write_str("it asked for a warm reset, which counts as a kernel panic"),
             Self::AbortInHandler { vector } => {
                 write!(
                     f,

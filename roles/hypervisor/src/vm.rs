@@ -13,6 +13,7 @@ use core::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 use device_model::{Bus, Counters, LineGate, Slot};
 use devices::Device;
 use lock::Lock;
+use manifest::WarmReset;
 use stage2::{Stage2, VmidSlot};
 use vgic::{Distributor, RedistributorRegion};
 
@@ -119,6 +120,8 @@ pub(crate) struct Vm {
     pub(crate) load: Lock<Option<Load>>,
     /// What the guest's counter lags behind the machine's, in ticks.
     pub(crate) offset: AtomicU64,
+    /// What a warm reset means.
+    pub(crate) warm_reset: WarmReset,
 }
 
 impl Vm {

@@ -9,7 +9,7 @@ use addr::BLOCK_2M;
 use archive::Writer;
 use manifest::{
     Description, FILE_NAME, Kernel, KernelFormat, Key, Machine, ManifestError, Pinning, Place,
-    Problem, VmDescription, default_devices, limits, to_dtb,
+    Problem, VmDescription, WarmReset, default_devices, limits, to_dtb,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -149,6 +149,10 @@ fn describe(vm: &SourceVm, files: &mut Files<'_>) -> Result<VmDescription, PackE
             .spis
             .as_ref()
             .map_or(limits::DEFAULT_SPIS, |spis| spis.value),
+        warm_reset: vm
+            .warm_reset
+            .as_ref()
+            .map_or_else(WarmReset::default, |meaning| meaning.value),
     })
 }
 
@@ -286,7 +290,8 @@ fn locate(source: &Source, error: &ManifestError) -> PackError {
         | Key::Cmdline
         | Key::Pinning
         | Key::Devices
-        | Key::Spis => None,
+        | Key::Spis
+        | Key::WarmReset => None,
     };
     match (&error.problem, written) {
         (Problem::Image { error, .. }, Some(written)) => {
@@ -316,6 +321,7 @@ fn place_of(vm: &SourceVm, key: Key) -> &SourcePlace {
         Key::Pinning => vm.pinning.as_ref().map(|pinning| &pinning.place),
         Key::Devices => vm.devices.as_ref().map(|devices| &devices.place),
         Key::Spis => vm.spis.as_ref().map(|spis| &spis.place),
+        Key::WarmReset => vm.warm_reset.as_ref().map(|meaning| &meaning.place),
     };
     place.unwrap_or(&vm.place)
 }

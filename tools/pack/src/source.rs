@@ -4,7 +4,7 @@ use crate::error::{PackError, SourcePlace};
 use crate::size::parse_size;
 use crate::value::{Document, Item, Located};
 use addr::CpuId;
-use manifest::{Device, Key, limits};
+use manifest::{Device, Key, WarmReset, limits};
 use std::fs;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
@@ -33,9 +33,11 @@ pub(crate) struct SourceVm {
     pub(crate) pinning: Option<Located<Vec<CpuId>>>,
     pub(crate) devices: Option<Located<Vec<Device>>>,
     pub(crate) spis: Option<Located<u16>>,
+    pub(crate) warm_reset: Option<Located<WarmReset>>,
 }
 
-const KEYS: &str = "name, vcpus, memory, kernel, initrd, cmdline, pinning, devices, spis";
+const KEYS: &str =
+    "name, vcpus, memory, kernel, initrd, cmdline, pinning, devices, spis, warm-reset";
 
 /// Reads the description in the file at `path`. Paths in it are relative to the file's folder.
 ///
@@ -104,6 +106,7 @@ fn read_vm(
     let mut pinning = None;
     let mut devices = None;
     let mut spis = None;
+    let mut warm_reset = None;
     for item in document.items(table) {
         let Some(key) = Key::from_name(item.key) else {
             return Err(item.error(&format!("unknown key; known are {KEYS}")));
@@ -118,6 +121,7 @@ fn read_vm(
             Key::Pinning => pinning = Some(read_pinning(document, &item)?),
             Key::Devices => devices = Some(read_devices(document, &item)?),
             Key::Spis => spis = Some(item.u16(SPIS_PROBLEM)?),
+            Key::WarmReset => warm_reset = Some(read_warm_reset(&item)?),
         }
     }
     let missing = |key: Key, example: &str| {
@@ -134,6 +138,7 @@ fn read_vm(
         pinning,
         devices,
         spis,
+        warm_reset,
     })
 }
 
@@ -165,6 +170,13 @@ fn read_pinning(
         .map(|cpu| Ok(CpuId::new(cpu.u16("not the number of a CPU")?.value)))
         .collect();
     Ok(item.located(cpus?))
+}
+
+fn read_warm_reset(item: &Item<'_>) -> Result<Located<WarmReset>, PackError> {
+    match item.value.as_str().and_then(WarmReset::from_name) {
+        Some(meaning) => Ok(item.located(meaning)),
+        None => Err(item.error("no such meaning of a warm reset; use \"reset\" or \"crash\"")),
+    }
 }
 
 fn read_devices(

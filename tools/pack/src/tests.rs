@@ -2,7 +2,7 @@
 
 use crate::{FileRole, Machine, Overrides, PackError, Packed, Source, pack, parse_toml, read_toml};
 use addr::{CpuId, Ipa};
-use manifest::{Device, Kernel, KernelFormat, Pinning, VmDescription};
+use manifest::{Device, Kernel, KernelFormat, Pinning, VmDescription, WarmReset};
 use proptest::prelude::*;
 use std::fs;
 use std::io::Write;
@@ -142,6 +142,7 @@ cmdline = "console=ttyAMA0 quiet"
 pinning = [0, 3]
 devices = ["pvpanic", { name = "pl011" }]
 spis = 96
+warm-reset = "crash"
 
 [[vm]]
 name = "two"
@@ -167,6 +168,7 @@ fn a_description_becomes_an_archive_with_everything_in_it() {
         pinning: Pinning::Fixed(vec![CpuId::new(0), CpuId::new(3)]),
         devices: vec![Device::Pvpanic, Device::Pl011],
         spis: 96,
+        warm_reset: WarmReset::Crash,
     };
     let two = VmDescription {
         name: "two".into(),
@@ -181,6 +183,7 @@ fn a_description_becomes_an_archive_with_everything_in_it() {
         pinning: Pinning::Floating,
         devices: vec![Device::Pl011],
         spis: 64,
+        warm_reset: WarmReset::Reset,
     };
     assert_eq!(packed.description.vms, [one, two]);
     let (archive, description) = manifest::open(&packed.archive).unwrap();
@@ -213,6 +216,11 @@ fn the_examples_can_be_packed() {
         let packed = pack(&source, &Overrides::default(), &resolver, &MACHINE).unwrap();
         assert_eq!(packed.description.vms.len(), vms);
         assert_eq!(packed.description.vms[0].vcpus, vcpus);
+        for vm in &packed.description.vms {
+            // Either without the other would hide a panic, or take it for a reset.
+            assert!(vm.cmdline.contains("panic=-1 reboot=panic_warm"), "{file}");
+            assert_eq!(vm.warm_reset, WarmReset::Crash, "{file}");
+        }
     }
 }
 
@@ -290,7 +298,17 @@ fn errors_say_where_what_and_what_would_be_right() {
         (
             "vcpu = 4",
             "test.toml:5: vcpu = 4: unknown key; known are name, vcpus, memory, kernel, initrd, \
-             cmdline, pinning, devices, spis",
+             cmdline, pinning, devices, spis, warm-reset",
+        ),
+        (
+            "warm-reset = \"panic\"",
+            "test.toml:5: warm-reset = \"panic\": no such meaning of a warm reset; use \"reset\" or \
+             \"crash\"",
+        ),
+        (
+            "warm-reset = true",
+            "test.toml:5: warm-reset = true: no such meaning of a warm reset; use \"reset\" or \
+             \"crash\"",
         ),
         (
             "vcpus = 700",

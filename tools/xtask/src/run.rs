@@ -267,6 +267,7 @@ mod tests {
             pinning: manifest::Pinning::Floating,
             devices: manifest::default_devices(),
             spis: 32,
+            warm_reset: manifest::WarmReset::Reset,
         }
     }
 }

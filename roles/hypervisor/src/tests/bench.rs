@@ -21,7 +21,7 @@ use bulkhead_core::vm_state::VmState;
 use id_registers::HostIdRegisters;
 use machine::{Conduit, ExitHandler, Frame, Next, Syndrome};
 use machine_fakes::FakeMachine;
-use manifest::{Description, Device, Kernel, KernelFormat, Pinning, VmDescription};
+use manifest::{Description, Device, Kernel, KernelFormat, Pinning, VmDescription, WarmReset};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use trap::SysRegId;
 
@@ -51,6 +51,7 @@ pub(super) struct Guest {
     pub(super) name: &'static str,
     pub(super) vcpus: u16,
     pub(super) pins: Option<Vec<u16>>,
+    pub(super) warm_reset: WarmReset,
 }
 
 impl Guest {
@@ -59,11 +60,17 @@ impl Guest {
             name,
             vcpus,
             pins: None,
+            warm_reset: WarmReset::Reset,
         }
     }
 
     pub(super) fn pinned(mut self, cpus: &[u16]) -> Self {
         self.pins = Some(cpus.to_vec());
+        self
+    }
+
+    pub(super) fn warm_reset(mut self, meaning: WarmReset) -> Self {
+        self.warm_reset = meaning;
         self
     }
 }
@@ -662,6 +669,7 @@ fn archive(guests: &[Guest]) -> &'static [u8] {
         },
         devices: vec![Device::Pl011, Device::Pvpanic],
         spis: 64,
+        warm_reset: guest.warm_reset,
     };
     let description = Description {
         vms: guests.iter().map(describe).collect(),

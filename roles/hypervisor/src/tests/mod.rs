@@ -4,3 +4,4 @@ mod bench;
 mod boot;
 mod call;
 mod power;
+mod warm_reset;
