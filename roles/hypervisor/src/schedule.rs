@@ -187,7 +187,7 @@ impl Cpu {
                 continue;
             }
             if loader {
-                self.physical_interrupt(hw);
+                self.nobodys_interrupt(hw);
                 continue;
             }
             self.idle(hw);
@@ -202,8 +202,14 @@ impl Cpu {
         }
         hw.set_deadline(self.deadlines.earliest());
         hw.wait_for_interrupt();
+        self.nobodys_interrupt(hw);
+    }
+
+    /// Takes an interrupt while no vCPU is loaded.
+    pub(crate) fn nobodys_interrupt<H: Hardware>(&mut self, hw: &mut H) {
         self.physical_interrupt(hw);
-        // A tick asks for a yield when a slice has ended, and here there is nobody to yield.
+        // A tick asks for a yield when a slice has ended, and here there is nobody to yield. Left as
+        // it is, the next vCPU would be taken for one that is to stop.
         self.intent = Intent::Continue;
     }
 

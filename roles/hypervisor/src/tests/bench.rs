@@ -263,8 +263,7 @@ impl Bench {
         if self.idle[cpu] {
             self.on(cpu, |cpu, hw, frame| {
                 // As `idle` goes on after its sleep.
-                cpu.physical_interrupt(hw);
-                cpu.intent = Intent::Continue;
+                cpu.nobodys_interrupt(hw);
                 cpu.run_next(hw, frame);
             });
         } else {
@@ -277,7 +276,8 @@ impl Bench {
         true
     }
 
-    /// Lets all pending interrupts be taken, until there are none.
+    /// Lets all pending interrupts be taken, until there are none. While a VM is loaded between the
+    /// time slices of others, time passes.
     pub(super) fn settle(&mut self) {
         for _ in 0..1000 {
             let mut quiet = true;
@@ -285,7 +285,11 @@ impl Bench {
                 quiet &= !self.interrupt(cpu);
             }
             if quiet {
-                return;
+                let loading = &self.hypervisor.loading;
+                if loading.load(core::sync::atomic::Ordering::SeqCst) == 0 {
+                    return;
+                }
+                self.advance(1_000_000);
             }
         }
         panic!("the machine does not come to rest");

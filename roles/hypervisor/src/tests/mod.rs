@@ -4,4 +4,5 @@ mod bench;
 mod boot;
 mod call;
 mod power;
+mod stop;
 mod warm_reset;
