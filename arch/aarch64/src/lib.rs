@@ -1,7 +1,7 @@
 //! The one unsafe island: boot, vectors, world switch, EL2 tables, physical GIC and timer, guest
 //! memory access, per-CPU data. `SAFETY.md` argues why it is sound.
 //!
-//! It implements the traits of `machine` for [`ThisCpu`] and decides nothing. Elsewhere than on the
+//! It implements the traits of `machine` for `ThisCpu` and decides nothing. Elsewhere than on the
 //! bare-metal target the crate is empty, so that the workspace builds on any host.
 
 #![cfg_attr(target_os = "none", no_std)]

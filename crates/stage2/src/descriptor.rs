@@ -6,7 +6,7 @@ use addr::{Address, BLOCK_1G, BLOCK_2M, PAGE_SIZE, Pa, align_down};
 const VALID: u64 = 1;
 /// Descriptor bit 1: at levels 0 to 2 a table rather than a block, at level 3 a page.
 const TABLE_OR_PAGE: u64 = 1 << 1;
-/// MemAttr[3:0], bits 5 to 2.
+/// MemAttr\[3:0\], bits 5 to 2.
 const MEM_ATTR: u64 = 0xf << 2;
 /// S2AP[0], bit 6: reads are permitted.
 const S2AP_READ: u64 = 1 << 6;
@@ -186,7 +186,7 @@ impl Attributes {
     pub const DEVICE: Self = Self::new(MemoryKind::Device, Permissions::ReadWrite);
 }
 
-/// How MemAttr[3:0] is read by the hardware: by HCR_EL2.FWB (Arm ARM, D8.6.6).
+/// How MemAttr\[3:0\] is read by the hardware: by HCR_EL2.FWB (Arm ARM, D8.6.6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AttributeFormat {
     /// HCR_EL2.FWB = 0: stage 2 is combined with stage 1, the stricter wins.

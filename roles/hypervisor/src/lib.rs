@@ -15,9 +15,9 @@
 //! # Lock order
 //! Most code holds one lock at a time. Where two are held, the one that stands higher is taken
 //! first:
-//! 1. a vCPU's place ([`vm::Place::vcpu`]) or its waiting access ([`vm::Place::remote`])
-//! 2. a device ([`vm::Vm::devices`])
-//! 3. a VM's interrupt controller ([`vm::Vm::gic`])
+//! 1. a vCPU's place (`vm::Place::vcpu`) or its waiting access (`vm::Place::remote`)
+//! 2. a device (`vm::Vm::devices`)
+//! 3. a VM's interrupt controller (`vm::Vm::gic`)
 //! 4. a VM's stage 2 tables, a VM's load
 //! 5. the VMID allocator, the memory's owners, the run queues
 //! 6. the console
