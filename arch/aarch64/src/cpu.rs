@@ -19,7 +19,7 @@ pub(crate) struct PerCpu {
     pub(crate) index: AtomicUsize,
     /// The role's data of this CPU, once it has started.
     pub(crate) role: AtomicPtr<()>,
-    /// Where the window's descriptors lie, a level 2 table entry for each window.
+    /// EL2's address of the first window; the others follow.
     pub(crate) window_entries: AtomicU64,
     /// Where the window's level 3 tables lie.
     pub(crate) window_pages: [AtomicU64; 2],
@@ -67,8 +67,9 @@ impl ThisCpu {
 #[inline]
 pub(crate) fn this() -> &'static PerCpu {
     let pointer = sysreg::read!("tpidr_el2") as *const PerCpu;
-    // SAFETY: TPIDR_EL2 is set before any Rust code runs, to an element of `CPUS` or to the boot
-    // CPU's static, and both live forever; all fields are atomics.
+    // SAFETY: TPIDR_EL2 is set before any Rust code runs on a CPU (`boot.rs`), to an element of
+    // `CPUS`: the boot CPU's is the first until `Boot::start` has found its place in the list. It
+    // lives forever, and all fields are atomics.
     unsafe { &*pointer }
 }
 
@@ -117,9 +118,9 @@ pub fn enter_guest(frame: &Frame) -> ! {
     // it.
     let target = unsafe { top.sub(1) };
     let copy = *frame;
-    // SAFETY: `target` is the place where every exit's frame lies. The outermost function never
-    // returns, so what stood there is not used again; `copy` was taken before, and lies deeper in
-    // the stack than one frame, since `run` reserves the top (see `setup.rs`).
+    // SAFETY: `target` is the place where every exit's frame lies. Nothing else stands there: the
+    // boot CPU comes here on the boot stack, and the others start one frame below their stack's top
+    // (`bk_boot_secondary_mapped`).
     unsafe { target.write(copy) };
     // SAFETY: the frame lies at the top of this CPU's stack.
     unsafe { crate::vectors::bk_enter_guest(target) }

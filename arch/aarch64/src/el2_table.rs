@@ -1,6 +1,6 @@
 //! EL2's own stage 1 tables: one range of 48-bit addresses, 4 KiB granule, W^X.
 //!
-//! Mappings are only ever added, but for the windows into guest memory (`window.rs`), so no entry
+//! Mappings are only ever added, but for the windows into guest memory (`memory.rs`), so no entry
 //! that is in use ever changes and no break-before-make is owed.
 
 use crate::boot::{self, MAIR_DEVICE, MAIR_NORMAL};

@@ -22,9 +22,10 @@ macro_rules! read {
 macro_rules! write {
     ($name:expr, $value:expr) => {{
         let value: u64 = $value;
-        // SAFETY: the register holds guest state or controls traps and interrupts; none of the
-        // registers written through this macro changes how EL2's own memory is mapped or where its
-        // exceptions go. Those are written in `boot.rs`, with reasons of their own.
+        // SAFETY: the register holds guest state, or controls traps, timers and interrupts. Those
+        // that map EL2's own memory or say where its exceptions go (SCTLR_EL2, TCR_EL2, MAIR_EL2,
+        // TTBR0_EL2, VBAR_EL2) are written by `boot.rs` alone. Two need a look at the caller:
+        // HCR_EL2 must keep E2H and TGE clear, and TPIDR_EL2 points to an element of `CPUS`.
         unsafe {
             core::arch::asm!(
                 concat!("msr ", $name, ", {}"),
