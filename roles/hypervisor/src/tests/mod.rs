@@ -4,5 +4,6 @@ mod bench;
 mod boot;
 mod call;
 mod power;
+mod schedule;
 mod stop;
 mod warm_reset;
