@@ -15,12 +15,13 @@
 //! # Lock order
 //! Most code holds one lock at a time. Where two are held, the one that stands higher is taken
 //! first:
-//! 1. a vCPU's place (`vm::Place::vcpu`) or its waiting access (`vm::Place::remote`)
-//! 2. a device (`vm::Vm::devices`)
-//! 3. a VM's interrupt controller (`vm::Vm::gic`)
-//! 4. a VM's stage 2 tables, a VM's load
-//! 5. the VMID allocator, the memory's owners, the run queues
-//! 6. the console
+//! 1. an access that waits for a vCPU (`vm::Place::remote`)
+//! 2. a vCPU's place (`vm::Place::vcpu`)
+//! 3. a device (`vm::Vm::devices`)
+//! 4. a VM's interrupt controller (`vm::Vm::gic`)
+//! 5. a VM's stage 2 tables, a VM's load
+//! 6. the VMID allocator, the memory's owners, the run queues
+//! 7. the console
 //!
 //! No lock is held while another CPU is kicked, or while a guest's memory is copied.
 

@@ -4,10 +4,10 @@ use crate::cpu::{Cpu, Intent};
 use crate::interrupt::deactivate_all;
 use crate::shared::Hypervisor;
 use crate::stop::{Cause, PanicSign};
+use crate::vcpu::Vcpu;
 use crate::vm::{Remote, RemoteAccess, Target, Vm};
 use addr::{Ipa, VcpuIndex};
 use bulkhead_core::Post;
-use bulkhead_core::vcpu_state::VcpuState;
 use device_model::{Effects, GuestEvent, InputRoom, Moment};
 use machine::{Frame, Hardware};
 use trap::{Direction, MmioAccess};
@@ -166,56 +166,40 @@ impl Cpu {
         let vcpu = self.current.as_ref()?;
         let from = vcpu.id.index;
         let place = vcpu.vm.place(target)?;
-        if let Some(resting) = place.vcpu.lock().as_mut() {
-            let answer = match access.write {
-                None => resting
-                    .interrupts
-                    .read_redistributor(access.offset, access.width, hw),
-                Some(value) => {
-                    // Nothing physical is active here for a vCPU at rest, and it is delivered to
-                    // when it is loaded.
-                    let _ = resting.interrupts.write_redistributor(
-                        access.offset,
-                        access.width,
-                        value,
-                        hw,
-                    );
-                    0
-                }
-            };
-            let mut remote = place.remote.lock();
-            if remote.is_some_and(|remote| remote.from == from) {
-                *remote = None;
-            }
-            drop(remote);
-            // It may have something to do now.
-            if access.write.is_some() && place.life.is(VcpuState::Waiting) {
-                place.mailbox.post(Post::Shared);
-            }
+        let mut remote = place.remote.lock();
+        let own = remote.filter(|waiting| waiting.from == from && waiting.access == access);
+        if let Some(answer) = own.and_then(|waiting| waiting.answer) {
+            *remote = None;
             return Some(answer);
         }
-        let mut remote = place.remote.lock();
-        match *remote {
-            Some(waiting) if waiting.from == from && waiting.access == access => {
-                if waiting.answer.is_some() {
-                    *remote = None;
-                    return waiting.answer;
-                }
+        // What has no answer was not carried out, and is not while its owner rests.
+        let resting = place
+            .vcpu
+            .lock()
+            .as_mut()
+            .map(|resting| access_resting(resting, access, hw));
+        if resting.is_some() {
+            if own.is_some() {
+                *remote = None;
             }
-            // Somebody else's turn, or a leftover of an instruction that was never finished.
-            Some(waiting) if waiting.from != from && waiting.answer.is_none() => {}
-            Some(_) | None => {
-                *remote = Some(Remote {
-                    from,
-                    access,
-                    answer: None,
-                })
-            }
+        } else if remote.is_none_or(|waiting| waiting.from == from || waiting.answer.is_some()) {
+            // Otherwise it is somebody else's turn. An answer that nobody has fetched is a leftover
+            // of an instruction that was never finished.
+            *remote = Some(Remote {
+                from,
+                access,
+                answer: None,
+            });
         }
         drop(remote);
-        self.hypervisor
-            .reach(hw, &vcpu.vm, target, Post::Redistributor);
-        None
+        if resting.is_none() {
+            self.hypervisor
+                .reach(hw, &vcpu.vm, target, Post::Redistributor);
+        } else if access.write.is_some() {
+            // It may have something to do now.
+            self.hypervisor.reach(hw, &vcpu.vm, target, Post::Shared);
+        }
+        resting
     }
 
     fn device<H: Hardware>(
@@ -273,6 +257,20 @@ impl Cpu {
             self.arm_timer(hw);
         }
         Some(Outcome::Complete)
+    }
+}
+
+/// Accesses the redistributor of a vCPU at rest. A write gives 0.
+fn access_resting<H: Hardware>(vcpu: &mut Vcpu, access: RemoteAccess, hw: &mut H) -> u64 {
+    let interrupts = &mut vcpu.interrupts;
+    match access.write {
+        None => interrupts.read_redistributor(access.offset, access.width, hw),
+        Some(value) => {
+            // Nothing physical is active here for a vCPU at rest, and it is delivered to when it is
+            // loaded.
+            let _ = interrupts.write_redistributor(access.offset, access.width, value, hw);
+            0
+        }
     }
 }
 

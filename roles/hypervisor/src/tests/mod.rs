@@ -3,7 +3,10 @@
 mod bench;
 mod boot;
 mod call;
+mod interrupt;
+mod mmio;
 mod power;
 mod schedule;
 mod stop;
+mod sysreg;
 mod warm_reset;
