@@ -1,11 +1,14 @@
 //! The operator's line: what guests and the hypervisor say, and what is typed.
 //!
 //! With one VM its bytes go out as they are. With several, each VM's bytes are gathered to lines,
-//! and each line is marked with the VM's name. What is typed goes to the first VM that still runs.
+//! and each line is marked with the VM's name. What is typed goes to the first VM that has not ended,
+//! and to no other: while that one is loaded anew, it waits.
 
 use crate::shared::Hypervisor;
 use crate::vm::Vm;
+use addr::VmId;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 use bulkhead_core::vm_state::VmState;
@@ -26,6 +29,8 @@ pub(crate) const PATIENCE: u64 = 50;
 pub(crate) struct ConsoleState {
     lines: Vec<ArrayVec<u8, LINE>>,
     typed: VecDeque<u8>,
+    /// The VM that it was typed for.
+    listener: Option<VmId>,
 }
 
 /// Whether something was left in a line that nobody has ended yet.
@@ -45,6 +50,21 @@ impl ConsoleState {
         Self {
             lines,
             typed: VecDeque::with_capacity(TYPED),
+            listener: None,
+        }
+    }
+
+    /// Returns the oldest byte that was typed for `vm`.
+    fn next_for(&self, vm: VmId) -> Option<u8> {
+        let bytes = (self.listener == Some(vm)).then_some(&self.typed)?;
+        bytes.front().copied()
+    }
+
+    /// Makes `vm` the one that is typed for: what another one has not taken is forgotten.
+    fn type_for(&mut self, vm: VmId) {
+        if self.listener != Some(vm) {
+            self.typed.clear();
+            self.listener = Some(vm);
         }
     }
 }
@@ -101,20 +121,41 @@ impl Hypervisor {
 
     /// Takes what was typed from the UART and passes it on, as far as the guest has room.
     pub(crate) fn typed<H: Hardware>(&self, hw: &mut H) {
+        let listener = self.listener();
         for _ in 0..TYPED {
             let Some(byte) = hw.read_byte() else { break };
+            let Some(vm) = listener else { continue };
             let mut state = self.console.lock();
+            state.type_for(vm.id);
             if state.typed.len() < TYPED {
                 state.typed.push_back(byte);
             }
         }
-        if let Some(vm) = self.vms.iter().find(|vm| vm.life.is(VmState::Running)) {
+        if let Some(vm) = listener {
             self.pass_on(hw, vm);
         }
     }
 
-    /// Gives a VM's console what was typed, as far as it has room.
+    /// Finds the VM that the operator types for.
+    fn listener(&self) -> Option<&Vm> {
+        let listens = |vm: &&Arc<Vm>| match vm.life.state() {
+            Ok(
+                VmState::Loading
+                | VmState::Running
+                | VmState::PoweringOff
+                | VmState::Resetting
+                | VmState::Crashing,
+            ) => true,
+            Ok(VmState::Off | VmState::Crashed) | Err(_) => false,
+        };
+        self.vms.iter().find(listens).map(|vm| &**vm)
+    }
+
+    /// Gives a VM's console what was typed for it, as far as it has room.
     pub(crate) fn pass_on<H: Hardware>(&self, hw: &mut H, vm: &Vm) {
+        if !vm.life.is(VmState::Running) {
+            return;
+        }
         let Some((place, attached)) = vm
             .console
             .and_then(|place| Some((place, vm.devices.get(place)?)))
@@ -130,13 +171,14 @@ impl Hypervisor {
             let mut slot = attached.slot.lock();
             // One byte at a time, so that a byte leaves the queue only when the guest has it.
             for _ in 0..TYPED {
-                let Some(byte) = self.console.lock().typed.pop_front() else {
+                let mut state = self.console.lock();
+                let Some(byte) = state.next_for(vm.id) else {
                     break;
                 };
                 if slot.receive(&mut effects, &[byte]) == 0 {
-                    self.console.lock().typed.push_front(byte);
                     break;
                 }
+                let _ = state.typed.pop_front();
             }
         }
         let _ = self.apply_device(hw, vm, place, &effects);

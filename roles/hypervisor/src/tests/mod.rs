@@ -3,6 +3,7 @@
 mod bench;
 mod boot;
 mod call;
+mod console;
 mod interrupt;
 mod mmio;
 mod power;
