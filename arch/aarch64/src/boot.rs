@@ -58,6 +58,7 @@ _image_head:
     .balign 16
 bk_boot_primary:
     msr     daifset, #0xf
+    msr     spsel, #1
     mov     x19, x0
     adrp    x21, _image_head
     // Any EL but 2 cannot work: say nothing, stay.
@@ -117,6 +118,7 @@ bk_boot_primary:
     .global bk_boot_secondary
 bk_boot_secondary:
     msr     daifset, #0xf
+    msr     spsel, #1
     mov     x19, x0
     adrp    x21, _image_head
     adr     x20, bk_boot_secondary_mapped

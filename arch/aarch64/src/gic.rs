@@ -27,8 +27,9 @@ const GICR_SGI: u64 = 0x1_0000;
 const GICR_ISACTIVER0: u64 = 0x300;
 const GICR_ICACTIVER0: u64 = 0x380;
 
-/// Register write pending, in GICD_CTLR and GICR_CTLR.
-const RWP: u32 = 1 << 31;
+/// Register write pending, in GICD_CTLR and in GICR_CTLR.
+const GICD_RWP: u32 = 1 << 31;
+const GICR_RWP: u32 = 1 << 3;
 
 static DISTRIBUTOR: AtomicU64 = AtomicU64::new(0);
 static REDISTRIBUTORS: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
@@ -56,33 +57,43 @@ impl Registers {
 
 /// Maps and starts the distributor, and finds each CPU's redistributor by its affinity. SPIs are
 /// disabled and routed to nobody until [`enable_spi`].
-pub(crate) fn start(distributor: PaRange, redistributors: &[PaRange], cpus: &[Mpidr]) {
+pub(crate) fn start(
+    distributor: PaRange,
+    redistributors: &[PaRange],
+    stride: Option<u64>,
+    cpus: &[Mpidr],
+) {
     let base = crate::setup::map_device(distributor);
     DISTRIBUTOR.store(base, Ordering::Relaxed);
     let gicd = Registers(base);
     gicd.write(GICD_CTLR, 0);
-    wait_for_writes(gicd);
+    wait_for_writes(gicd, GICD_RWP);
     let lines = (gicd.read(0x4) & 0x1f) + 1;
     for word in 1..u64::from(lines) {
         gicd.write(GICD_ICENABLER + 4 * word, u32::MAX);
         gicd.write(GICD_IGROUPR + 4 * word, u32::MAX);
     }
-    wait_for_writes(gicd);
+    wait_for_writes(gicd, GICD_RWP);
     // Affinity routing (bits 4 and 5 by security state) and group 1, in the view that EL2 has.
     gicd.write(GICD_CTLR, 1 << 4);
-    wait_for_writes(gicd);
+    wait_for_writes(gicd, GICD_RWP);
     gicd.write(GICD_CTLR, 1 << 4 | 1 << 1 | 1);
-    wait_for_writes(gicd);
+    wait_for_writes(gicd, GICD_RWP);
 
     for (slot, cpu) in AFFINITIES.iter().zip(cpus) {
         slot.store(cpu.get(), Ordering::Relaxed);
     }
     for region in redistributors {
-        find_redistributors(crate::setup::map_device(*region), region.size(), cpus);
+        find_redistributors(
+            crate::setup::map_device(*region),
+            region.size(),
+            stride,
+            cpus,
+        );
     }
 }
 
-fn find_redistributors(base: u64, size: u64, cpus: &[Mpidr]) {
+fn find_redistributors(base: u64, size: u64, stride: Option<u64>, cpus: &[Mpidr]) {
     let mut offset = 0;
     while offset + 0x2_0000 <= size {
         let frame = Registers(base + offset);
@@ -97,19 +108,17 @@ fn find_redistributors(base: u64, size: u64, cpus: &[Mpidr]) {
             break;
         }
         // With GICv4 (VLPIS) a redistributor has two more frames.
-        offset += if low & 1 << 1 != 0 {
-            0x4_0000
-        } else {
-            0x2_0000
-        };
+        let frames = if low & 1 << 1 != 0 { 4 } else { 2 };
+        offset += stride.map_or(frames * 0x1_0000, |stride| stride.max(0x2_0000));
     }
 }
 
-fn wait_for_writes(frame: Registers) {
+/// Waits until writes to a frame, whose control register is its first, have taken effect.
+fn wait_for_writes(frame: Registers, pending: u32) {
     // Bounded: a distributor that never finishes is a broken machine, and the guests' interrupts
     // will show it.
     for _ in 0..1_000_000 {
-        if frame.read(0) & RWP == 0 {
+        if frame.read(0) & pending == 0 {
             return;
         }
     }
@@ -139,7 +148,7 @@ pub(crate) fn start_cpu(private: &[IntId]) {
         .iter()
         .fold(1 << KICK.get(), |bits, id| bits | 1 << id.get());
     sgi.write(GICD_ISENABLER, enabled);
-    wait_for_writes(redistributor);
+    wait_for_writes(redistributor, GICR_RWP);
     sysreg::write!("S3_0_C4_C6_0", 0xff); // ICC_PMR_EL1: nothing is masked by priority
     sysreg::write!("S3_0_C12_C12_3", 0); // ICC_BPR1_EL1
     sysreg::write!("S3_0_C12_C12_4", 1 << 1); // ICC_CTLR_EL1.EOImode
@@ -186,6 +195,10 @@ impl IrqHardware for ThisCpu {
     #[inline]
     fn acknowledge(&mut self) -> Option<PhysicalInterrupt> {
         let id = (sysreg::read!("S3_0_C12_C12_0") & 0xff_ffff) as u32; // ICC_IAR1_EL1
+        // The acknowledge is done before what the interrupt announces is looked at: another one
+        // that comes after that look then interrupts again (IHI0069, 4.4.5).
+        // SAFETY: a barrier changes nothing but the order of effects.
+        unsafe { core::arch::asm!("dsb sy", options(nostack, preserves_flags)) };
         // 1020 to 1023 are special (IHI0069, 2.2.1).
         if (1020..1024).contains(&id) {
             return None;

@@ -32,5 +32,5 @@ pub use identification::{event_counter_control, id_register, main_id, revision_i
 pub use memory::{heap_in_use, tables_in_use};
 pub use panic::give_up;
 pub use power::Firmware;
-pub use setup::{Boot, Resources, Started, cpu_ids};
+pub use setup::{Boot, Resources, Started};
 pub use world::TrapRegisters;

@@ -150,21 +150,29 @@ pub(crate) fn prepare_windows(cpu: usize, data: &crate::cpu::PerCpu) {
     data.window_entries.store(base, Ordering::Relaxed);
 }
 
-/// RAM of the machine that a window may show: up to eight banks.
-static BANKS: [(AtomicU64, AtomicU64); 8] = [const { (AtomicU64::new(0), AtomicU64::new(0)) }; 8];
+/// Most ranges of RAM that guests' memory may lie in.
+const MAX_RANGES: usize = 32;
 
-/// Sets which physical ranges are RAM. Banks beyond the eighth are not used.
-pub(crate) fn set_banks(banks: &[PaRange]) {
-    for ((start, end), bank) in BANKS.iter().zip(banks) {
-        start.store(bank.start().get(), Ordering::Relaxed);
-        end.store(bank.end().get(), Ordering::Relaxed);
+/// The RAM that a window may show: neither EL2's own nor the boot loader's files.
+static GUEST_RAM: [(AtomicU64, AtomicU64); MAX_RANGES] =
+    [const { (AtomicU64::new(0), AtomicU64::new(0)) }; MAX_RANGES];
+
+/// Sets which physical ranges windows may show.
+pub(crate) fn set_guest_ram(ranges: &[PaRange]) {
+    assert!(
+        ranges.len() <= MAX_RANGES,
+        "the machine's free RAM is in more than {MAX_RANGES} pieces"
+    );
+    for ((start, end), range) in GUEST_RAM.iter().zip(ranges) {
+        start.store(range.start().get(), Ordering::Relaxed);
+        end.store(range.end().get(), Ordering::Relaxed);
     }
 }
 
 fn check_ram(address: Pa, size: u64) -> Result<(), GuestMemoryError> {
     let error = GuestMemoryError { address, size };
     let end = address.checked_add(size).ok_or(error)?;
-    let is_ram = BANKS.iter().any(|(from, to)| {
+    let is_ram = GUEST_RAM.iter().any(|(from, to)| {
         from.load(Ordering::Relaxed) <= address.get() && end.get() <= to.load(Ordering::Relaxed)
     });
     if is_ram { Ok(()) } else { Err(error) }

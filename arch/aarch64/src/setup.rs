@@ -7,7 +7,6 @@ use crate::world::{self, TrapRegisters};
 use crate::{boot, console, gic, layout, memory, power};
 use addr::{CpuId, IntId, Mpidr, Pa, PaRange};
 use alloc::boxed::Box;
-use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 use lock::Lock;
 
@@ -36,8 +35,8 @@ pub struct Boot {
 /// What the device tree says about the parts that EL2 drives itself.
 #[derive(Clone, Debug)]
 pub struct Resources<'a> {
-    /// RAM.
-    pub banks: &'a [PaRange],
+    /// The RAM that guests may be given: EL2's windows show nothing else.
+    pub guest_ram: &'a [PaRange],
     /// Free RAM for the hypervisor's own use.
     pub owned: PaRange,
     /// The boot archive.
@@ -46,6 +45,8 @@ pub struct Resources<'a> {
     pub distributor: PaRange,
     /// GICR regions.
     pub redistributors: &'a [PaRange],
+    /// Distance of two redistributors in bytes, where the device tree gives one.
+    pub redistributor_stride: Option<u64>,
     /// The private interrupts that EL2 takes: maintenance, EL2's timer, the guest's virtual and
     /// physical timer.
     pub private_interrupts: [IntId; 4],
@@ -115,12 +116,13 @@ impl Boot {
             resources.cpus.len() <= MAX_CPUS,
             "more than {MAX_CPUS} CPUs"
         );
-        memory::set_banks(resources.banks);
+        memory::set_guest_ram(resources.guest_ram);
         memory::add_owned(resources.owned);
         power::set_firmware(resources.firmware);
         gic::start(
             resources.distributor,
             resources.redistributors,
+            resources.redistributor_stride,
             resources.cpus,
         );
         let here = Mpidr::from_register(crate::sysreg::read!("mpidr_el1"));
@@ -276,13 +278,4 @@ fn map_device_tree(address: u64) -> Option<&'static [u8]> {
         return None;
     }
     Some(map_read_only(PaRange::new(Pa::new(address), size).ok()?))
-}
-
-/// Returns the CPUs' numbers, for those who start them.
-#[must_use]
-pub fn cpu_ids(count: usize) -> Vec<CpuId> {
-    (0..count.min(MAX_CPUS))
-        .filter_map(|id| u16::try_from(id).ok())
-        .map(CpuId::new)
-        .collect()
 }

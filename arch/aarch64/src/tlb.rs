@@ -35,14 +35,19 @@ fn invalidate_vmid() {
 }
 
 fn invalidate_pages(start: u64, pages: u64) {
-    for page in 0..pages {
-        let operand = (start + page * PAGE_SIZE) >> 12;
-        // SAFETY: drops cached stage 2 translations of one page of the VMID in VTTBR_EL2.
-        unsafe {
-            core::arch::asm!("tlbi ipas2e1is, {}", in(reg) operand, options(nostack, preserves_flags));
+    // SAFETY: a barrier: the changed descriptors are visible before the invalidation.
+    unsafe { core::arch::asm!("dsb ishst", options(nostack, preserves_flags)) };
+    // As in `broadcast`, all of it twice.
+    for _ in 0..2 {
+        for page in 0..pages {
+            let operand = (start + page * PAGE_SIZE) >> 12;
+            // SAFETY: drops cached stage 2 translations of one page of the VMID in VTTBR_EL2.
+            unsafe {
+                core::arch::asm!("tlbi ipas2e1is, {}", in(reg) operand, options(nostack, preserves_flags));
+            }
         }
+        dsb();
     }
-    dsb();
     // Combined entries are tagged by virtual address: all of the VMID's stage 1 entries go
     // (Arm ARM, D8.17.5.2).
     broadcast(|| {

@@ -21,6 +21,7 @@ use core::{
 };
 
 use core::fmt;
+use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 
 /// A value that one CPU at a time may use.
@@ -41,6 +42,8 @@ unsafe impl<T: Send> Send for Lock<T> {}
 /// The right to use a locked value; dropping it lets the next one in.
 pub struct Guard<'a, T> {
     lock: &'a Lock<T>,
+    /// The guard is as good as the borrow that it gives: shared between threads only if `T` is.
+    borrow: PhantomData<&'a mut T>,
     #[cfg(loom)]
     pointer: loom::cell::MutPtr<T>,
 }
@@ -76,6 +79,7 @@ impl<T> Lock<T> {
         }
         Guard {
             lock: self,
+            borrow: PhantomData,
             #[cfg(loom)]
             pointer: self.value.get_mut(),
         }
@@ -94,6 +98,7 @@ impl<T> Lock<T> {
             .ok()?;
         Some(Guard {
             lock: self,
+            borrow: PhantomData,
             #[cfg(loom)]
             pointer: self.value.get_mut(),
         })

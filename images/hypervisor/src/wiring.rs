@@ -39,14 +39,21 @@ fn primary(boot: Boot) -> ! {
             "no {LEAST_OWNED} bytes of free RAM in one piece: {usable:?}"
         ));
     };
+    check_archive(&board, image, device_tree);
+    let guest_ram: Vec<_> = usable
+        .iter()
+        .flat_map(|range| range.without(owned))
+        .flatten()
+        .collect();
     let interrupts = interrupts(&board);
     let mpidrs: Vec<_> = board.cpus.iter().map(|cpu| cpu.mpidr).collect();
     let started = boot.start(&Resources {
-        banks: &board.ram,
+        guest_ram: &guest_ram,
         owned,
         archive: board.chosen.initrd,
         distributor: board.gic.distributor,
         redistributors: &board.gic.redistributor_regions,
+        redistributor_stride: board.gic.redistributor_stride,
         private_interrupts: [
             interrupts.maintenance,
             interrupts.hypervisor_timer,
@@ -114,6 +121,29 @@ fn start_others(
             give_up(format_args!(
                 "the firmware does not start CPU {}: error {code}",
                 cpu.id
+            ));
+        }
+    }
+}
+
+/// Refuses an archive that is no RAM, or lies over something else: its bytes stay as they are only
+/// if they are nobody else's.
+fn check_archive(board: &Board, image: PaRange, device_tree: PaRange) {
+    let Some(archive) = board.chosen.initrd else {
+        give_up(format_args!(
+            "no archive of guests: the boot loader passes it as the initial RAM disk (linux,initrd-start in /chosen)"
+        ));
+    };
+    if !board.ram.iter().any(|bank| bank.contains_range(archive)) {
+        give_up(format_args!(
+            "the archive of guests at {archive} is not in RAM"
+        ));
+    }
+    // The boot loader's own reservation of the archive is no overlap.
+    for other in [image, device_tree] {
+        if other.overlaps(archive) {
+            give_up(format_args!(
+                "the archive of guests at {archive} overlaps {other}"
             ));
         }
     }
