@@ -256,7 +256,7 @@ impl Maker<'_> {
         for piece in &pieces {
             self.map(hw, &mut tree, piece)?;
         }
-        let devices = self.devices()?;
+        let (devices, attached) = self.devices()?;
         let bus = self.bus(&devices)?;
         let vcpu_count = self.description.vcpus;
         let config = Config {
@@ -269,7 +269,6 @@ impl Maker<'_> {
             // All are off, so nobody has to hear of it.
             let _ = distributor.set_participation(index, vgic::Participation::No);
         }
-        let attached: Vec<_> = devices.iter().map(attach).collect();
         let mut gates = Vec::new();
         gates.resize_with(attached.len(), LineGate::default);
         let stage2_root = tree.root();
@@ -360,20 +359,36 @@ impl Maker<'_> {
         Ok(())
     }
 
-    fn devices(&self) -> Result<Vec<GuestDevice>, BootError> {
-        let describe = |device: &Device| {
-            let (kind, frame) = match device {
-                Device::Pl011 => (DeviceKind::Pl011, map::PL011),
-                Device::Pvpanic => (DeviceKind::Pvpanic, map::PVPANIC),
+    /// Describes the devices to the guest, and makes their models. This is the one place that tells
+    /// them apart by their names in the machine description.
+    fn devices(&self) -> Result<(Vec<GuestDevice>, Vec<Attached>), BootError> {
+        let make = |device: &Device| {
+            let (kind, frame, model) = match device {
+                Device::Pl011 => (
+                    DeviceKind::Pl011,
+                    map::PL011,
+                    devices::Pl011::new(devices::pl011::Config::default()).into(),
+                ),
+                Device::Pvpanic => (
+                    DeviceKind::Pvpanic,
+                    map::PVPANIC,
+                    devices::Pvpanic::new(devices::pvpanic::Config::default()).into(),
+                ),
             };
-            let range = frame.range().map_err(BootError::Range)?;
-            Ok(GuestDevice {
+            let described = GuestDevice {
                 kind,
-                range,
+                range: frame.range().map_err(BootError::Range)?,
                 interrupt: frame.interrupt,
-            })
+            };
+            let attached = Attached {
+                slot: Lock::new(Slot::new(model)),
+                interrupt: frame.interrupt,
+                counters: Counters::default(),
+            };
+            Ok((described, attached))
         };
-        self.description.devices.iter().map(describe).collect()
+        let made: Result<Vec<_>, BootError> = self.description.devices.iter().map(make).collect();
+        Ok(made?.into_iter().unzip())
     }
 
     fn bus(&self, devices: &[GuestDevice]) -> Result<Bus<Target>, BootError> {
@@ -439,22 +454,6 @@ fn join(pieces: Vec<Piece>) -> Vec<Piece> {
         }
     }
     joined
-}
-
-/// Makes the model of a device. Which model belongs to which name is told here alone.
-fn attach(device: &GuestDevice) -> Attached {
-    let model = match device.kind {
-        DeviceKind::Pvpanic => devices::Pvpanic::new(devices::pvpanic::Config::default()).into(),
-        // The manifest has no name for the others yet; a console does no harm in their place.
-        DeviceKind::Pl011 | DeviceKind::Pl031 | DeviceKind::Pl061 | DeviceKind::VirtioMmio => {
-            devices::Pl011::new(devices::pl011::Config::default()).into()
-        }
-    };
-    Attached {
-        slot: Lock::new(Slot::new(model)),
-        interrupt: device.interrupt,
-        counters: Counters::default(),
-    }
 }
 
 fn place(home: Home) -> Place {
