@@ -99,7 +99,7 @@ pub(super) enum Access {
 
 pub(super) struct Bench {
     pub(super) hypervisor: &'static Hypervisor,
-    pub(super) cpus: Vec<Box<Cpu>>,
+    pub(super) cpus: Vec<Cpu>,
     pub(super) machines: Vec<FakeMachine>,
     pub(super) frames: Vec<Frame>,
     pub(super) idle: Vec<bool>,
@@ -156,7 +156,7 @@ impl Bench {
         Self {
             hypervisor,
             cpus: (0..cpus)
-                .map(|cpu| Cpu::new(CpuId::new(cpu), hypervisor))
+                .map(|cpu| *Cpu::new(CpuId::new(cpu), hypervisor))
                 .collect(),
             frames: vec![Frame::default(); machines.len()],
             idle: vec![false; machines.len()],

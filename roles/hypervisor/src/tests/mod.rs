@@ -7,6 +7,7 @@ mod console;
 mod interrupt;
 mod mmio;
 mod power;
+mod random;
 mod schedule;
 mod stop;
 mod sysreg;

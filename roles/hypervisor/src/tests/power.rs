@@ -140,6 +140,9 @@ fn a_vcpu_can_be_turned_off_and_on_again() {
         bench.frames[cpu].x = [0x5555; 31];
         bench.machines[cpu].world.el1.tpidr_el1 = 0x5555;
         let _ = bench.register(cpu, trap::SysRegId::OSLAR_EL1, Some(0));
+        let open = 0xff << 24 | 0b11;
+        assert_eq!(bench.machines[cpu].interface.machine_control & open, 0);
+        bench.machines[cpu].interface.machine_control = 0xff << 24 | 1 << 1;
         assert_eq!(bench.hvc(cpu, &[CPU_OFF]), Came::Idle, "round {round}");
         assert_eq!(bench.alive(0), 1);
         bench.check_rest();

@@ -85,7 +85,7 @@ fn c5_fp_registers_are_loaded_at_the_first_use_and_never_leak() {
     // The first VM uses them, the second does not at first.
     assert_eq!(bench.floating_point(0), Came::Back);
     assert_eq!(bench.machines[0].world.fp.q, [0; 32]);
-    bench.machines[0].world.fp.q = [0x5ec2_e7; 32];
+    bench.machines[0].world.fp.q = [0x005e_c2e7; 32];
     let _ = bench.machines[0].take_calls();
     end_slice(&mut bench);
     let calls = bench.machines[0].take_calls();
@@ -105,7 +105,7 @@ fn c5_fp_registers_are_loaded_at_the_first_use_and_never_leak() {
     bench.machines[0].world.fp.q = [2; 32];
     end_slice(&mut bench);
     assert_eq!(bench.floating_point(0), Came::Back);
-    assert_eq!(bench.machines[0].world.fp.q, [0x5ec2_e7; 32]);
+    assert_eq!(bench.machines[0].world.fp.q, [0x005e_c2e7; 32]);
     // A vCPU that starts anew starts with zeros.
     let _ = bench.hvc(0, &[0x8400_0009]);
     bench.settle();
