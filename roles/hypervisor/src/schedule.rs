@@ -187,6 +187,9 @@ impl Cpu {
                 continue;
             }
             if loader {
+                // EL2's timer is armed for a sleep only.
+                let now = hw.now();
+                self.wake_due(hw, now);
                 self.nobodys_interrupt(hw);
                 continue;
             }

@@ -44,7 +44,7 @@ impl Way {
             Self::AbortInHandler => {
                 bench.machines[cpu].world.el1.vbar_el1 = 0xdead_0000;
                 bench.frames[cpu].pc = 0xdead_0200;
-                let _ = bench.trap(cpu, 0x20 << 26 | 1 << 25 | 7, 0xdead_0200, 0xdead_0 << 4);
+                let _ = bench.trap(cpu, 0x20 << 26 | 1 << 25 | 7, 0xdead_0200, 0xdead0 << 4);
             }
         }
     }
@@ -292,7 +292,9 @@ fn two_vcpus_that_end_their_vm_at_once_end_it_once() {
         let mut bench = Bench::new(&[Guest::new("alpha", 2)], 2);
         bench.cpu_on(0, 1);
         first.take(&mut bench, 0);
+        let _ = bench.output();
         second.take(&mut bench, 1);
+        assert!(!bench.output().contains("stops:"), "it is ending already");
         bench.settle();
         bench.check_rest();
         assert_eq!(bench.vm_state(0), first.state(), "{first:?} {second:?}");
@@ -319,6 +321,30 @@ fn a_tick_during_a_load_switches_nobody_off() {
     bench.check_rest();
     assert_eq!(bench.vm_state(0), VmState::Running);
     assert_eq!(bench.running(0), Some(id(0, 0)));
+}
+
+#[test]
+fn a_load_does_not_keep_a_sleeping_vcpu_from_waking() {
+    let mut bench = Bench::new(&[Guest::new("alpha", 1), Guest::new("beta", 1)], 1);
+    while bench.running(0) != Some(id(1, 0)) {
+        let _ = bench.wfe(0);
+    }
+    let now = bench.machines[0].clock.now;
+    let offset = bench.vm(1).counter_offset();
+    let timers = &mut bench.machines[0].timers.registers;
+    timers.cntv_ctl = 1;
+    timers.cntv_cval = now - offset + 1_000;
+    let _ = bench.wfi(0);
+    assert_eq!(bench.state(1, 0), VcpuState::Waiting);
+    bench.advance(1_000);
+    let _ = bench.hvc(0, &[SYSTEM_RESET]);
+    assert_eq!(
+        bench.running(0),
+        Some(id(1, 0)),
+        "between two steps of the load"
+    );
+    bench.settle();
+    bench.check_rest();
 }
 
 #[test]
