@@ -66,7 +66,15 @@ bk_boot_primary:
     cmp     x0, #(2 << 2)
     b.ne    bk_boot_hang
 
-    // The boot tables, which no loader clears.
+    // The boot tables, which no loader clears: first out of the caches, so that no old line is
+    // written back over them.
+    adrp    x0, bk_boot_l0
+    mov     x1, #(5 * 4096)
+6:  dc      ivac, x0
+    add     x0, x0, #16
+    subs    x1, x1, #16
+    b.hi    6b
+    dsb     sy
     adrp    x0, bk_boot_l0
     mov     x1, #(5 * 4096)
 0:  stp     xzr, xzr, [x0], #16
@@ -102,7 +110,8 @@ bk_boot_primary:
     subs    x6, x6, #0x200000
     b.hi    2b
 
-    // The stores above bypassed the caches: drop what the caches may hold of these lines.
+    // The stores above bypassed the caches: drop what was fetched of these lines meanwhile.
+    dmb     sy
     adrp    x0, bk_boot_l0
     mov     x1, #(5 * 4096)
 3:  dc      ivac, x0

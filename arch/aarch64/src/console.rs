@@ -19,7 +19,7 @@ const RX_AND_TIMEOUT: u32 = 1 << 4 | 1 << 6;
 /// UARTEN, TXE, RXE.
 const CR_ENABLE: u32 = 1 | 1 << 8 | 1 << 9;
 
-/// How often a full transmit FIFO is looked at before a byte is dropped.
+/// How often a full transmit FIFO is looked at in one call before the rest is dropped.
 const PATIENCE: u32 = 100_000;
 
 static BASE: AtomicU64 = AtomicU64::new(0);
@@ -48,19 +48,21 @@ pub(crate) fn start(registers: PaRange) {
     write(IMSC, RX_AND_TIMEOUT);
 }
 
-fn put(byte: u8) {
-    for _ in 0..PATIENCE {
-        if read(FR) & FR_TXFF == 0 {
-            write(DR, u32::from(byte));
-            return;
-        }
-    }
-    DROPPED.fetch_add(1, Ordering::Relaxed);
-}
-
 fn put_all(bytes: &[u8]) {
-    if BASE.load(Ordering::Relaxed) != 0 {
-        bytes.iter().for_each(|byte| put(*byte));
+    if BASE.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    let mut patience = PATIENCE;
+    for (done, byte) in bytes.iter().enumerate() {
+        while read(FR) & FR_TXFF != 0 {
+            patience -= 1;
+            if patience == 0 {
+                let dropped = (bytes.len() - done) as u64;
+                DROPPED.fetch_add(dropped, Ordering::Relaxed);
+                return;
+            }
+        }
+        write(DR, u32::from(*byte));
     }
 }
 

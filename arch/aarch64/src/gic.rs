@@ -12,13 +12,18 @@ use machine::{Active, IrqHardware, PhysicalInterrupt, VirtualCpuInterface};
 /// The SGI that kicks a CPU out of its guest.
 pub const KICK: IntId = IntId::new(0);
 
-/// Priority of everything that EL2 handles; below it guests' interrupts are not masked.
+/// Priority of everything that EL2 handles but its timer.
 const PRIORITY: u32 = 0xa0;
+
+/// Priority of EL2's own timer: a flood of kicks must not keep a slice from ending.
+const TIMER_PRIORITY: u32 = 0x80;
 
 const GICD_CTLR: u64 = 0x0;
 const GICD_IGROUPR: u64 = 0x80;
 const GICD_ISENABLER: u64 = 0x100;
 const GICD_ICENABLER: u64 = 0x180;
+const GICD_ICPENDR: u64 = 0x280;
+const GICD_ICACTIVER: u64 = 0x380;
 const GICD_IPRIORITYR: u64 = 0x400;
 const GICD_IROUTER: u64 = 0x6000;
 const GICR_TYPER: u64 = 0x8;
@@ -71,6 +76,8 @@ pub(crate) fn start(
     let lines = (gicd.read(0x4) & 0x1f) + 1;
     for word in 1..u64::from(lines) {
         gicd.write(GICD_ICENABLER + 4 * word, u32::MAX);
+        gicd.write(GICD_ICPENDR + 4 * word, u32::MAX);
+        gicd.write(GICD_ICACTIVER + 4 * word, u32::MAX);
         gicd.write(GICD_IGROUPR + 4 * word, u32::MAX);
     }
     wait_for_writes(gicd, GICD_RWP);
@@ -125,9 +132,12 @@ fn wait_for_writes(frame: Registers, pending: u32) {
 }
 
 /// Starts this CPU's redistributor and interface, with the given private interrupts enabled.
-pub(crate) fn start_cpu(private: &[IntId]) {
-    // ICC_SRE_EL2: system registers for EL2 and, unlocked, for EL1.
-    sysreg::write!("S3_4_C12_C9_5", 0xf);
+///
+/// `timer` is EL2's own.
+pub(crate) fn start_cpu(private: &[IntId], timer: IntId) {
+    // ICC_SRE_EL2: system registers for EL2 and below.
+    // Not Enable: a guest's own ICC_SRE_EL1 traps, and is always 7.
+    sysreg::write!("S3_4_C12_C9_5", 7);
     isb();
     let redistributor = Registers(redistributor());
     let waker = redistributor.read(GICR_WAKER);
@@ -142,7 +152,12 @@ pub(crate) fn start_cpu(private: &[IntId]) {
     sgi.write(GICD_IGROUPR, u32::MAX);
     sgi.write(GICR_ICACTIVER0, u32::MAX);
     for word in 0..8 {
-        sgi.write(GICD_IPRIORITYR + 4 * word, PRIORITY * 0x0101_0101);
+        let of = |byte: u32| match 4 * word + byte {
+            number if number == timer.get() => TIMER_PRIORITY << (8 * byte),
+            _ => PRIORITY << (8 * byte),
+        };
+        let priorities = of(0) | of(1) | of(2) | of(3);
+        sgi.write(GICD_IPRIORITYR + 4 * u64::from(word), priorities);
     }
     let enabled = private
         .iter()
@@ -222,6 +237,8 @@ impl IrqHardware for ThisCpu {
             Active::No => GICR_ICACTIVER0,
         };
         private_frame().write(offset, 1 << (id.get() & 31));
+        // The read waits for the write: the guest must not end the interrupt before it is active.
+        let _ = private_frame().read(GICR_ISACTIVER0);
     }
 
     fn private_active(&self, id: IntId) -> Active {

@@ -138,8 +138,8 @@ impl Boot {
             traps: TrapRegisters::default(),
         });
         let archive = resources.archive.map_or(&[][..], map_read_only);
-        // SAFETY: the boot CPU's interface is set up but for the traps, which `set_traps` adds
-        // before a guest runs, and `Boot` existed once.
+        // SAFETY: MMU, GIC distributor and per-CPU data are set up; `set_traps` adds this CPU's GIC
+        // interface and the traps before a guest runs. `Boot` existed once, and so does this token.
         let hardware = unsafe { ThisCpu::new() };
         Started {
             hardware,
@@ -194,10 +194,12 @@ impl ThisCpu {
 pub(crate) fn cpu_interface() {
     let settings = SETTINGS.lock().clone();
     if let Some(settings) = settings {
-        gic::start_cpu(&settings.private_interrupts);
+        let [_, timer, ..] = settings.private_interrupts;
+        gic::start_cpu(&settings.private_interrupts, timer);
         world::set_traps(&settings.traps);
         crate::sysreg::write!("cnthp_ctl_el2", 0);
         crate::sysreg::write!("cntv_ctl_el0", 0);
+        crate::sysreg::write!("cntp_ctl_el0", 0);
         crate::sysreg::isb();
     }
 }

@@ -96,6 +96,10 @@ bk_lower_synchronous:
     mrs     x3, elr_el2             // a trapped SMC has not moved on
     add     x3, x3, #4
     msr     elr_el2, x3
+    mrs     x3, spsr_el2            // as a step over it does: SS and BTYPE are 0
+    bic     x3, x3, #(1 << 21)
+    bic     x3, x3, #(3 << 10)
+    msr     spsr_el2, x3
 1:  bk_save_caller
     mov     x0, sp
     bl      bk_role_call

@@ -45,10 +45,15 @@ pub struct TrapRegisters {
 static HCR: AtomicU64 = AtomicU64::new(0);
 static CPTR: AtomicU64 = AtomicU64::new(0);
 static HAS_PAC: AtomicBool = AtomicBool::new(false);
+static HAS_RAS: AtomicBool = AtomicBool::new(false);
 static HAS_ECV: AtomicBool = AtomicBool::new(false);
 
 /// Sets the trap controls of the CPU that runs the call; every CPU is given the same.
 pub(crate) fn set_traps(traps: &TrapRegisters) {
+    // Until a vCPU is loaded, EL1's tables are empty and its interrupts off.
+    sysreg::write!("vttbr_el2", crate::memory::empty_root());
+    sysreg::write!("S3_4_C12_C11_0", 0); // ICH_HCR_EL2
+    isb();
     HCR.store(traps.hcr, Ordering::Relaxed);
     CPTR.store(traps.cptr, Ordering::Relaxed);
     sysreg::write!("hcr_el2", traps.hcr);
@@ -82,6 +87,8 @@ pub(crate) fn set_traps(traps: &TrapRegisters) {
         "cnthctl_el2",
         if ecv { CNTHCTL_NATIVE | CNTHCTL_ECV } else { 0 }
     );
+    let ras = sysreg::read!("id_aa64pfr0_el1") >> 28 & 0xf != 0;
+    HAS_RAS.store(ras, Ordering::Relaxed);
     let isar1 = sysreg::read!("id_aa64isar1_el1");
     let isar2 = sysreg::read!("id_aa64isar2_el1");
     HAS_PAC.store(isar1 & 0xff0 != 0 || isar2 & 0xf000 != 0, Ordering::Relaxed);
@@ -109,7 +116,6 @@ el1_registers!(
     elr_el1,
     spsr_el1,
     sctlr_el1,
-    actlr_el1,
     cpacr_el1,
     ttbr0_el1,
     ttbr1_el1,
@@ -219,6 +225,11 @@ impl World for ThisCpu {
             sysreg::write!("S3_4_C14_C0_6", control.counter_offset);
         }
         self.set_wait_trap(control.wfi);
+        // A guest's DISR_EL1 is this register (HCR_EL2.AMO), and nothing traps it. RAS is hidden, so
+        // there is nothing to keep: the next guest finds 0.
+        if HAS_RAS.load(Ordering::Relaxed) {
+            sysreg::write!("S3_4_C12_C1_1", 0); // VDISR_EL2
+        }
         sysreg::write!("cptr_el2", CPTR.load(Ordering::Relaxed) | CPTR_TFP);
         isb();
         if control.tlb == LocalTlb::Drop {

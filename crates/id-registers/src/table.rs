@@ -48,7 +48,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field(R::ID_AA64PFR0_EL1, "FP", 16, Signed, Show, Nothing),
     field(R::ID_AA64PFR0_EL1, "AdvSIMD", 20, Signed, Show, Nothing),
     field(R::ID_AA64PFR0_EL1, "GIC", 24, Unsigned, Fixed(1), Nothing),
-    field(R::ID_AA64PFR0_EL1, "RAS", 28, Unsigned, Hide, TrapExcept(Hcr, hcr::TERR, "ESB is a hint and DISR_EL1 reads the virtual syndrome, which is 0")),
+    field(R::ID_AA64PFR0_EL1, "RAS", 28, Unsigned, Hide, TrapExcept(Hcr, hcr::TERR, "ESB is a hint, and DISR_EL1 is VDISR_EL2, which each switch of vCPUs clears")),
     field(R::ID_AA64PFR0_EL1, "SVE", 32, Unsigned, Hide, TrapWhenHidden(Cptr, cptr::TZ)),
     field(R::ID_AA64PFR0_EL1, "SEL2", 36, Unsigned, Hide, Nothing),
     field(R::ID_AA64PFR0_EL1, "MPAM", 40, Unsigned, Hide, TrapWhenHidden(Mpam2, mpam2::TRAP_EL1_EL0)),

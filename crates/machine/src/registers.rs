@@ -46,7 +46,6 @@ pub struct El1Registers {
     pub elr_el1: u64,
     pub spsr_el1: u64,
     pub sctlr_el1: u64,
-    pub actlr_el1: u64,
     pub cpacr_el1: u64,
     pub ttbr0_el1: u64,
     pub ttbr1_el1: u64,
