@@ -21,5 +21,5 @@ pub mod vcpu_state;
 pub mod vm_state;
 
 pub use deadlines::Deadlines;
-pub use mailbox::{Mailbox, Post, Posts};
+pub use mailbox::{Before, Mailbox, Post, Posts};
 pub use scheduler::{Affinity, Found, Placement, Scheduler, SchedulerError};

@@ -22,6 +22,21 @@ pub struct Mailbox {
     sgis: AtomicU32,
 }
 
+/// What was in a mailbox when something was posted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// Nothing: the receiver has to be told.
+    Empty,
+    /// Something that the receiver has not looked at: it is being told.
+    Posted,
+}
+
+impl Before {
+    const fn from_bits(bits: u32) -> Self {
+        if bits == 0 { Self::Empty } else { Self::Posted }
+    }
+}
+
 /// What was taken out of a mailbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Posts {
@@ -70,15 +85,18 @@ impl Mailbox {
         Self::default()
     }
 
-    /// Adds `post`. The poster then looks at the receiver's life cycle, and wakes or kicks it.
-    pub fn post(&self, post: Post) {
-        self.posts.fetch_or(post.bit(), Ordering::SeqCst);
+    /// Adds `post`. If nothing was there before, the poster then looks at the receiver's life cycle,
+    /// and wakes or kicks it. Otherwise an earlier poster does, or has done, so.
+    #[must_use = "a post that nobody looks at is lost"]
+    pub fn post(&self, post: Post) -> Before {
+        Before::from_bits(self.posts.fetch_or(post.bit(), Ordering::SeqCst))
     }
 
     /// Adds SGIs, a bit for each kind; then as [`Mailbox::post`].
-    pub fn post_sgis(&self, sgis: u32) {
+    #[must_use = "a post that nobody looks at is lost"]
+    pub fn post_sgis(&self, sgis: u32) -> Before {
         self.sgis.fetch_or(sgis, Ordering::SeqCst);
-        self.posts.fetch_or(SGIS, Ordering::SeqCst);
+        Before::from_bits(self.posts.fetch_or(SGIS, Ordering::SeqCst))
     }
 
     /// Takes everything out.
@@ -121,8 +139,8 @@ mod tests {
     fn each_post_is_taken_once() {
         for post in ALL {
             let mailbox = Mailbox::new();
-            mailbox.post(post);
-            mailbox.post(post);
+            assert_eq!(mailbox.post(post), Before::Empty);
+            assert_eq!(mailbox.post(post), Before::Posted);
             assert!(!mailbox.is_empty());
             let taken = mailbox.take();
             for other in ALL {
@@ -135,9 +153,9 @@ mod tests {
     #[test]
     fn sgis_keep_their_numbers() {
         let mailbox = Mailbox::new();
-        mailbox.post_sgis(0x8000_0001);
-        mailbox.post_sgis(2);
-        mailbox.post(Post::Shared);
+        assert_eq!(mailbox.post_sgis(0x8000_0001), Before::Empty);
+        assert_eq!(mailbox.post_sgis(2), Before::Posted);
+        assert_eq!(mailbox.post(Post::Shared), Before::Posted);
         let taken = mailbox.take();
         assert_eq!(taken.sgis(), 0x8000_0003);
         assert!(taken.contains(Post::Shared));

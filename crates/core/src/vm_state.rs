@@ -8,7 +8,7 @@ use crate::life_cycle::{Edge, LifeCycle, State};
 pub enum VmState {
     /// Nothing of it runs and nothing is in its memory.
     Off = 0,
-    /// Its memory is being zeroed and its images copied.
+    /// Its images are being copied into its memory.
     Loading = 1,
     /// Its vCPUs may run.
     Running = 2,

@@ -3,7 +3,7 @@
 #![cfg(loom)]
 
 use bulkhead_core::vcpu_state::{VcpuEdge, VcpuLife, VcpuState};
-use bulkhead_core::{Mailbox, Post};
+use bulkhead_core::{Before, Mailbox, Post};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
@@ -27,7 +27,9 @@ impl Vcpu {
 
     /// What `roles` do to reach a vCPU.
     fn post(&self, post: Post) {
-        self.mailbox.post(post);
+        if self.mailbox.post(post) == Before::Posted {
+            return;
+        }
         if self.life.take(VcpuEdge::Wake).is_ok() {
             self.queued.fetch_add(1, Ordering::SeqCst);
         } else {

@@ -87,6 +87,12 @@ pub struct GuestDevice {
     pub interrupt: Option<IntId>,
 }
 
+/// The INTID of a guest's virtual timer, whatever the machine's own is: PPI 11.
+pub const VIRTUAL_TIMER: IntId = IntId::new(27);
+
+/// The INTID of a guest's physical timer, whatever the machine's own is: PPI 14.
+pub const PHYSICAL_TIMER: IntId = IntId::new(30);
+
 /// What a device is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeviceKind {

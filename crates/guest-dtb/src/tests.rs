@@ -88,8 +88,8 @@ fn our_own_discovery_finds_the_machine_that_was_described() {
     assert_eq!(board.psci.version, PsciVersion::V1_0);
     assert_eq!(board.gic.maintenance, None);
     assert_eq!(board.timers.secure_physical, IntId::new(29));
-    assert_eq!(board.timers.physical, IntId::new(30));
-    assert_eq!(board.timers.virtual_timer, IntId::new(27));
+    assert_eq!(board.timers.physical, crate::PHYSICAL_TIMER);
+    assert_eq!(board.timers.virtual_timer, crate::VIRTUAL_TIMER);
     assert_eq!(board.timers.hypervisor, IntId::new(26));
     assert_eq!(board.console.interrupt, IntId::new(33));
     assert_eq!(board.console.clock_hz, Some(24_000_000));

@@ -131,7 +131,7 @@ pub struct PowerState {
     pub id: u16,
 }
 
-/// Whether registers survive a suspension: bit 30 of power_state.
+/// Whether registers survive a suspension: bit 16 of power_state (StateType).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PowerLevel {
     /// They do, and the call returns.
@@ -144,13 +144,13 @@ impl PowerState {
     /// Decodes the argument; `None` if a reserved bit is set.
     #[must_use]
     pub const fn from_argument(value: u32) -> Option<Self> {
-        const RESERVED: u32 = 1 << 31 | 0xf << 26 | 0xff << 16;
+        const RESERVED: u32 = 0x3f << 26 | 0x7f << 17;
         if value & RESERVED != 0 {
             return None;
         }
         let [top, _, high, low] = value.to_be_bytes();
         Some(Self {
-            level: if value & 1 << 30 == 0 {
+            level: if value & 1 << 16 == 0 {
                 PowerLevel::Standby
             } else {
                 PowerLevel::PowerDown

@@ -331,6 +331,8 @@ impl Maker<'_> {
                         return Err(BootError::OutOfMemory { vm, error });
                     };
                     hw.zero(job.range()).map_err(BootError::Clearing)?;
+                    // A guest whose caches are off must find the zeros, not what lies behind them.
+                    hw.publish(job.range());
                     memory.zeroed(job);
                 }
             }

@@ -85,7 +85,9 @@ impl Hypervisor {
             let ended = match byte {
                 b'\n' => true,
                 b'\r' => false,
-                byte => line.try_push(byte).is_err() || line.is_full(),
+                b'\t' | b' '..=b'~' | 0x80.. => line.try_push(byte).is_err() || line.is_full(),
+                // Other control characters move the cursor: over the mark, or another VM's line.
+                _ => line.try_push(b'.').is_err() || line.is_full(),
             };
             if ended {
                 let line = core::mem::take(line);

@@ -22,9 +22,13 @@ impl Cpu {
         };
         let lines = self.hypervisor.interrupts;
         hw.drop_priority(interrupt);
-        if interrupt.id == lines.virtual_timer || interrupt.id == lines.physical_timer {
-            // Stays active until the guest ends it.
-            self.guest_timer(hw, interrupt.id);
+        // A guest's timer stays active until the guest ends it.
+        if interrupt.id == lines.virtual_timer {
+            self.guest_timer(hw, guest_dtb::VIRTUAL_TIMER, interrupt.id);
+            return;
+        }
+        if interrupt.id == lines.physical_timer {
+            self.guest_timer(hw, guest_dtb::PHYSICAL_TIMER, interrupt.id);
             return;
         }
         hw.deactivate(interrupt.id);
@@ -47,13 +51,13 @@ impl Cpu {
 
     /// Passes the interrupt of the loaded vCPU's own timer on to it.
     #[inline]
-    fn guest_timer<H: Hardware>(&mut self, hw: &mut H, id: IntId) {
+    fn guest_timer<H: Hardware>(&mut self, hw: &mut H, guest: IntId, physical: IntId) {
         let Some(vcpu) = &mut self.current else {
             // The timers of a parked vCPU are off; a late one is of nobody's.
-            hw.deactivate(id);
+            hw.deactivate(physical);
             return;
         };
-        let owed = vcpu.interrupts.inject_hardware_ppi(id, id);
+        let owed = vcpu.interrupts.inject_hardware_ppi(guest, physical);
         deactivate_all(hw, owed);
         self.deliver_private(hw);
     }
@@ -166,7 +170,7 @@ impl Cpu {
         if hw.physical_timer() == machine::PhysicalTimer::Native {
             return;
         }
-        let id = self.hypervisor.interrupts.physical_timer;
+        let id = guest_dtb::PHYSICAL_TIMER;
         let now = hw.now();
         let Some(vcpu) = &mut self.current else {
             return;

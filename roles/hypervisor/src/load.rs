@@ -18,7 +18,7 @@ use core::sync::atomic::Ordering;
 use guest_dtb::{GuestDevice, GuestDtbError, GuestMachine};
 use machine::{GuestMemory, GuestMemoryError, Hardware};
 
-/// The most bytes that one step copies or zeroes: what fits in the bound on a stay in EL2.
+/// The most bytes that one step copies: what fits in the bound on a stay in EL2.
 const STEP: u64 = 0x8000;
 
 /// The loader's number while there is none.
@@ -86,8 +86,9 @@ enum Progress {
 impl Hypervisor {
     /// Asks for a VM to be loaded and started. Its life cycle stands in Loading.
     pub(crate) fn begin_load(&self, vm: &Vm) {
-        *vm.load.lock() = Some(Load { copy: 0, done: 0 });
+        // Counted first: whoever finds it must not count to below zero.
         self.loading.fetch_add(1, Ordering::SeqCst);
+        *vm.load.lock() = Some(Load { copy: 0, done: 0 });
     }
 
     /// Tells whether a load waits for this CPU's next step. The first CPU that asks becomes the one

@@ -175,13 +175,20 @@ impl Cpu {
             if let Some(id) = next {
                 if let Some(vcpu) = self.dispatch(hw, id) {
                     self.load(hw, frame, vcpu);
-                    if self.intent == Intent::Continue {
-                        return;
-                    }
-                    // A post that came meanwhile says otherwise.
-                    self.intent = Intent::Continue;
-                    if let Some((vm, index)) = self.unload(hw, frame) {
-                        self.hypervisor.switch_off(hw, &vm, index);
+                    match core::mem::take(&mut self.intent) {
+                        // A post that came meanwhile says that its VM stops.
+                        Intent::SwitchOff => {
+                            if let Some((vm, index)) = self.unload(hw, frame) {
+                                self.hypervisor.switch_off(hw, &vm, index);
+                            }
+                        }
+                        Intent::Continue => return,
+                        // Nothing has run that could ask for these, so they are leftovers.
+                        Intent::Yield
+                        | Intent::Sleep
+                        | Intent::EndVm(_)
+                        | Intent::Crash(_)
+                        | Intent::Suspend { .. } => return,
                     }
                 }
                 continue;
@@ -254,11 +261,10 @@ impl Cpu {
 
     fn load_timers<H: Hardware>(&self, hw: &mut H, vcpu: &mut Vcpu) {
         let now = hw.now();
-        let lines = self.hypervisor.interrupts;
         // An interrupt whose timer no longer asks for it is taken back; the timer's level rules.
         for (id, kind) in [
-            (lines.virtual_timer, TimerKind::Virtual),
-            (lines.physical_timer, TimerKind::Physical),
+            (guest_dtb::VIRTUAL_TIMER, TimerKind::Virtual),
+            (guest_dtb::PHYSICAL_TIMER, TimerKind::Physical),
         ] {
             if vcpu.interrupts.pending_hardware().contains(id)
                 && !vcpu.timers.is_asserted(kind, now)

@@ -6,7 +6,7 @@ use addr::{CpuId, IntId, VcpuId, VcpuIndex, VmId};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bulkhead_core::vcpu_state::{VcpuEdge, VcpuState};
-use bulkhead_core::{Affinity, Found, Post, Scheduler};
+use bulkhead_core::{Affinity, Before, Found, Post, Scheduler};
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use device_model::TimeBase;
 use id_registers::{GuestFeatures, HostIdRegisters, TrapControls};
@@ -90,12 +90,21 @@ impl Hypervisor {
         self.unlimited.len()
     }
 
+    /// Empties the places of all vCPUs, which hold their VMs and are held by them, so that a program
+    /// that boots many machines can give a machine's memory back. Nothing runs afterwards.
+    pub fn release_vcpus(&self) {
+        for place in self.vms.iter().flat_map(|vm| &vm.places) {
+            *place.vcpu.lock() = None;
+        }
+    }
+
     /// Leaves `post` for a vCPU and makes sure that it is looked at: one that waits becomes ready,
     /// one that runs is kicked.
     pub(crate) fn reach<H: Hardware>(&self, hw: &mut H, vm: &Vm, index: VcpuIndex, post: Post) {
         let Some(place) = vm.place(index) else { return };
-        place.mailbox.post(post);
-        self.rouse(hw, vm, index);
+        if place.mailbox.post(post) == Before::Empty {
+            self.rouse(hw, vm, index);
+        }
     }
 
     /// Makes a vCPU look into its mailbox.

@@ -3,6 +3,7 @@
 use crate::cpu::Cpu;
 use crate::exception::{inject, step_over};
 use addr::VcpuIndex;
+use bulkhead_core::Before;
 use id_registers::{DebugRegister, SgiRegister, SysRegAction, TimerRegister, sysreg_policy};
 use machine::{Frame, Hardware};
 use trap::{Direction, Exception, InstructionLength, Pstate, SysRegAccess};
@@ -58,8 +59,9 @@ impl Cpu {
             if target == own {
                 vcpu.interrupts.pend_sgi(request.id, request.group);
                 to_self = true;
-            } else if let Some(place) = vcpu.vm.place(target) {
-                place.mailbox.post_sgis(request.mailbox_bit());
+            } else if let Some(place) = vcpu.vm.place(target)
+                && place.mailbox.post_sgis(request.mailbox_bit()) == Before::Empty
+            {
                 self.hypervisor.rouse(hw, &vcpu.vm, target);
             }
         }

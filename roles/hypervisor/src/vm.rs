@@ -86,7 +86,8 @@ pub(crate) struct Place {
 impl Place {
     /// Returns the CPU that runs the vCPU, or ran it last.
     pub(crate) fn cpu(&self) -> CpuId {
-        CpuId::new(self.cpu.load(Ordering::Relaxed))
+        // In step with the mailbox: who posts reads this after, who dispatches wrote it before.
+        CpuId::new(self.cpu.load(Ordering::SeqCst))
     }
 }
 
