@@ -197,11 +197,12 @@ impl Bank {
     /// Returns the priority of interrupt `number`, 0 the highest.
     #[inline]
     pub(crate) fn priority(&self, number: u32) -> u8 {
-        let word = self
-            .priority
-            .get((number >> 2) as usize)
-            .map_or([0; 4], |word| word.to_le_bytes());
-        word.get((number & 3) as usize).copied().unwrap_or(0)
+        let word = self.priority.get((number >> 2) as usize).copied();
+        let [priority, ..] = word
+            .unwrap_or(0)
+            .wrapping_shr((number & 3).wrapping_mul(8))
+            .to_le_bytes();
+        priority
     }
 
     /// Returns the priority of active interrupt `number`.
@@ -222,7 +223,7 @@ impl Bank {
     }
 
     /// Reads a 32-bit register; `sub` tells which of those that a bank has.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(&self, register: BankRegister, sub: u32) -> u32 {
         match register {
             BankRegister::Group => self.group,
@@ -430,6 +431,24 @@ impl Bank {
         self.deactivate &= !interrupt;
         let value = ListRegister::named(number, self.priority(number), self.group & interrupt);
         Some(value.with_pending())
+    }
+
+    /// Tells whether interrupt `number` is in a list register, of group 1, and could be signaled if it
+    /// became pending now.
+    #[inline(always)]
+    pub(crate) const fn can_renew(&self, number: u32, groups: GroupEnables) -> bool {
+        let ready = self.in_flight & self.enabled & self.group & groups.mask(u32::MAX);
+        ready & !(self.latch | self.activate) & bit(number) != 0
+    }
+
+    /// As [`Bank::renew`], after [`Bank::can_renew`]; the interrupt becomes pending by that.
+    #[inline(always)]
+    pub(crate) fn renew_group1(&mut self, number: u32) -> ListRegister {
+        let interrupt = bit(number);
+        self.taken |= interrupt;
+        self.active &= !interrupt;
+        self.deactivate &= !interrupt;
+        ListRegister::named(number, self.priority(number), interrupt).with_pending()
     }
 
     /// Tells whether an active interrupt would come again with the priority and group that it has,

@@ -195,6 +195,51 @@ impl VcpuInterrupts {
         }) || self.has_deliverable(distributor)
     }
 
+    /// Makes an SGI of group 1 pending and seen in one, if it is all there is to do: the guest has
+    /// finished with the list register in which the SGI last was. Tells whether it was; if not,
+    /// nothing has been done, and [`VcpuInterrupts::pend_sgi`] and
+    /// [`VcpuInterrupts::deliver_private`] do it.
+    #[inline(always)]
+    pub fn renew_sgi<H: VirtualCpuInterface>(&mut self, id: IntId, hw: &mut H) -> bool {
+        id.is_sgi() && self.renew_group1(id.get() & 0xf, None, hw)
+    }
+
+    /// As [`VcpuInterrupts::renew_sgi`], for a PPI whose physical interrupt, of the same number, has
+    /// come again: otherwise [`VcpuInterrupts::inject_hardware_ppi`] is what to call.
+    #[inline(always)]
+    pub fn renew_hardware_ppi<H: VirtualCpuInterface>(&mut self, id: IntId, hw: &mut H) -> bool {
+        let number = id.get() & 0x1f;
+        let physical = self.physical.get(number as usize).copied().unwrap_or(0);
+        id.is_private()
+            && self.linked & bit(number) != 0
+            && u32::from(physical) == number
+            && self.renew_group1(number, Some(physical), hw)
+    }
+
+    /// Renews private interrupt `number`, of group 1 and configured to be signaled, in the list
+    /// register that the guest has emptied.
+    #[inline(always)]
+    fn renew_group1<H: VirtualCpuInterface>(
+        &mut self,
+        number: u32,
+        physical: Option<u8>,
+        hw: &mut H,
+    ) -> bool {
+        if self.overflow.any() || !self.bank.can_renew(number, self.groups) {
+            return false;
+        }
+        let slot = self.slots.of_private(number & 0x1f);
+        if hw.empty_list_registers() & bit(slot) == 0 {
+            return false;
+        }
+        let mut value = self.bank.renew_group1(number);
+        if let Some(physical) = physical {
+            value = value.with_physical(physical);
+        }
+        hw.set_list_register(slot as usize, value.get());
+        true
+    }
+
     /// Puts an SGI, or a PPI tied to a physical interrupt, into the list register in which it last
     /// was, if the guest has finished with that one. Tells whether it did. Most interrupts go this
     /// way.

@@ -128,7 +128,7 @@ const CTLR_RWP: u32 = 1 << 31;
 /// GICD_TYPER: 10 INTID bits, message-based SPIs, Aff3 in routes; 1-of-N is supported.
 const TYPER_FIXED: u32 = 1 << 24 | 9 << 19 | 1 << 16;
 /// GICD_PIDR0 of Arm's own distributor.
-const PIDR0: u8 = 0x92;
+pub(crate) const PIDR0: u8 = 0x92;
 
 mod offset {
     pub(super) const CTLR: u32 = 0x00;
@@ -282,7 +282,8 @@ impl Distributor {
         0
     }
 
-    fn count_error(&mut self) {
+    #[inline]
+    pub(crate) fn count_error(&mut self) {
         self.guest_errors = self.guest_errors.saturating_add(1);
     }
 
@@ -291,7 +292,19 @@ impl Distributor {
         if access.width != Width::Word {
             return self.read_halfword(access);
         }
-        u64::from(match access.offset {
+        if let Some(word) = self.control_word(access.offset) {
+            return u64::from(word);
+        }
+        if !is_silent_register(access.offset) {
+            self.count_error();
+        }
+        0
+    }
+
+    /// Reads one of the single 32-bit registers that don't read as zero.
+    #[inline(always)]
+    pub(crate) fn control_word(&self, offset: u32) -> Option<u32> {
+        Some(match offset {
             offset::CTLR => {
                 let pending = if self.disabling.is_empty() {
                     0
@@ -302,17 +315,7 @@ impl Distributor {
             }
             offset::TYPER => TYPER_FIXED | low_lines(self.banks.len()),
             offset::IIDR => registers::IMPLEMENTER,
-            // The message registers are write-only.
-            offset::TYPER2
-            | offset::STATUSR
-            | offset::SETSPI_NSR
-            | offset::CLRSPI_NSR
-            | offset::SETSPI_SR
-            | offset::CLRSPI_SR => 0,
-            _ => {
-                self.count_error();
-                0
-            }
+            _ => return None,
         })
     }
 
@@ -478,6 +481,20 @@ pub(crate) const fn spi_index(id: u32) -> usize {
 /// Returns GICD_TYPER.ITLinesNumber for a number of banks.
 fn low_lines(banks: usize) -> u32 {
     u32::try_from(banks & 0x1f).unwrap_or(0)
+}
+
+/// Tells whether a single register exists and reads as zero; the message registers are write-only.
+#[inline]
+pub(crate) const fn is_silent_register(offset: u32) -> bool {
+    matches!(
+        offset,
+        offset::TYPER2
+            | offset::STATUSR
+            | offset::SETSPI_NSR
+            | offset::CLRSPI_NSR
+            | offset::SETSPI_SR
+            | offset::CLRSPI_SR
+    )
 }
 
 const fn is_message_register(offset: u32) -> bool {

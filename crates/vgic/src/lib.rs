@@ -61,6 +61,7 @@ mod registers;
 mod routing;
 pub mod sgi;
 mod vcpu;
+mod word;
 
 pub use bank::Bank;
 pub use cpu_interface::CpuInterface;

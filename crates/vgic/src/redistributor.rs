@@ -12,31 +12,31 @@ use machine::VirtualCpuInterface;
 
 /// Size in bytes of what one vCPU has in the region: two frames of 64 KiB.
 pub const REDISTRIBUTOR_STRIDE: u64 = 2 * FRAME_SIZE;
-const FRAME_SIZE: u64 = 0x1_0000;
+pub(crate) const FRAME_SIZE: u64 = 0x1_0000;
 
 /// GICR_PIDR0 of Arm's own redistributor.
-const PIDR0: u8 = 0x93;
+pub(crate) const PIDR0: u8 = 0x93;
 /// GICR_TYPER.Last: this is the last redistributor of the region.
 const TYPER_LAST: u64 = 1 << 4;
-const WAKER_PROCESSOR_SLEEP: u32 = 1 << 1;
-const WAKER_CHILDREN_ASLEEP: u32 = 1 << 2;
+pub(crate) const WAKER_PROCESSOR_SLEEP: u32 = 1 << 1;
+pub(crate) const WAKER_CHILDREN_ASLEEP: u32 = 1 << 2;
 
-mod offset {
-    pub(super) const CTLR: u32 = 0x00;
-    pub(super) const IIDR: u32 = 0x04;
-    pub(super) const TYPER: u32 = 0x08;
-    pub(super) const TYPER_HIGH: u32 = 0x0c;
-    pub(super) const STATUSR: u32 = 0x10;
-    pub(super) const WAKER: u32 = 0x14;
-    pub(super) const MPAMIDR: u32 = 0x18;
-    pub(super) const PARTIDR: u32 = 0x1c;
-    pub(super) const SETLPIR: u32 = 0x40;
-    pub(super) const CLRLPIR: u32 = 0x48;
-    pub(super) const PROPBASER: u32 = 0x70;
-    pub(super) const PENDBASER: u32 = 0x78;
-    pub(super) const INVLPIR: u32 = 0xa0;
-    pub(super) const INVALLR: u32 = 0xb0;
-    pub(super) const SYNCR: u32 = 0xc0;
+pub(crate) mod offset {
+    pub(crate) const CTLR: u32 = 0x00;
+    pub(crate) const IIDR: u32 = 0x04;
+    pub(crate) const TYPER: u32 = 0x08;
+    pub(crate) const TYPER_HIGH: u32 = 0x0c;
+    pub(crate) const STATUSR: u32 = 0x10;
+    pub(crate) const WAKER: u32 = 0x14;
+    pub(crate) const MPAMIDR: u32 = 0x18;
+    pub(crate) const PARTIDR: u32 = 0x1c;
+    pub(crate) const SETLPIR: u32 = 0x40;
+    pub(crate) const CLRLPIR: u32 = 0x48;
+    pub(crate) const PROPBASER: u32 = 0x70;
+    pub(crate) const PENDBASER: u32 = 0x78;
+    pub(crate) const INVLPIR: u32 = 0xa0;
+    pub(crate) const INVALLR: u32 = 0xb0;
+    pub(crate) const SYNCR: u32 = 0xc0;
 }
 
 /// The region that holds a VM's redistributors, one after the other.
@@ -135,7 +135,8 @@ impl RedistributorRegion {
 
     /// Returns GICR_TYPER (IHI0069, 12.11.35): affinity, processor number, and whether it is the
     /// last; no LPIs.
-    fn typer(self, vcpu: VcpuIndex) -> u64 {
+    #[inline(always)]
+    pub(crate) fn typer(self, vcpu: VcpuIndex) -> u64 {
         let affinity = Mpidr::of_vcpu(vcpu).get();
         let packed = (affinity >> 32) << 24 | (affinity & 0xff_ffff);
         let last = if vcpu.get().checked_add(1) == Some(self.vcpu_count) {

@@ -260,6 +260,7 @@ impl<const ROWS: usize> FrameMap<ROWS> {
 
 /// Reads a peripheral or component identification register (IHI0069, 12.1.4): ArchRev 3 in PIDR2,
 /// the other fields as Arm's own implementation has them.
+#[inline(always)]
 pub(crate) fn identification(offset: u32, part: u8) -> u32 {
     let value = match offset & !3 {
         // PIDR4: Arm's JEP106 continuation code.

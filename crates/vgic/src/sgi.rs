@@ -75,6 +75,22 @@ pub fn decode(register: SgiRegister, value: u64) -> SgiRequest {
     }
 }
 
+/// Returns the INTID of a write that is for the sender alone. `None` for any other, and for senders
+/// with an index above 15; [`decode`] knows them all.
+#[inline(always)]
+#[must_use]
+pub const fn to_self(value: u64, sender: VcpuIndex) -> Option<IntId> {
+    const INTID: u64 = 0xf << 24;
+    // RES0 bits make a write take the long way.
+    let list = 1_u64.wrapping_shl(sender.get() as u32);
+    if value & !INTID == list && sender.get() < 16 {
+        let [.., id, _, _, _] = value.to_be_bytes();
+        Some(IntId::new(id as u32))
+    } else {
+        None
+    }
+}
+
 impl SgiRequest {
     /// Iterates over the vCPUs that the SGI is for, in a VM of `count` vCPUs; at most `count` steps.
     #[inline]
