@@ -6,6 +6,19 @@
 pub struct Esr(u64);
 
 impl Esr {
+    /// Recognizes a trapped write to ICC_SGI1R_EL1 (Op0 3, Op1 0, CRn 12, CRm 11, Op2 5): its operand's
+    /// register, 0 to 31. `None` for any other exit.
+    #[inline(always)]
+    #[must_use]
+    pub const fn sgi1_register(self) -> Option<u8> {
+        const WRITE: u64 = 0x18 << 26 | 1 << 25 | 3 << 20 | 5 << 17 | 12 << 10 | 11 << 1;
+        if self.get() & !(0x1f << 5) == WRITE {
+            Some(self.bits(5, 5))
+        } else {
+            None
+        }
+    }
+
     /// Takes a value of the register.
     #[must_use]
     pub const fn new(value: u64) -> Self {

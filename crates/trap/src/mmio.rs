@@ -90,6 +90,26 @@ impl DeviceAccess {
     }
 }
 
+impl DeviceAccess {
+    /// Recognizes the most usual of the exits that [`DeviceAccess::recognize`] knows: a load of a
+    /// 32-bit word that fills its register with zeros. Gives the register (31 is XZR) and the
+    /// address.
+    #[inline]
+    #[must_use]
+    pub const fn recognize_word_read(registers: &ExitRegisters) -> Option<(u8, Ipa)> {
+        /// Class, ISV, SAS, SSE, FnV, CM, S1PTW, WnR and the fault status without the level.
+        const MASK: u64 = 0x3f << 26 | 1 << 24 | 7 << 21 | 1 << 10 | 1 << 8 | 3 << 6 | 0b11_1100;
+        /// A data abort from a lower level, described, of a word, by a translation fault.
+        const WORD_READ: u64 = 0x24 << 26 | 1 << 24 | 2 << 22 | 0b00_0100;
+        let esr = registers.esr;
+        if esr.get() & MASK == WORD_READ {
+            Some((esr.bits(16, 5), access_ipa(registers)))
+        } else {
+            None
+        }
+    }
+}
+
 impl MmioAccess {
     /// Decodes bits 23–14 of a data abort's ISS; the caller has checked ISV.
     pub(crate) const fn decode(esr: Esr, direction: Direction) -> Self {
@@ -203,6 +223,12 @@ mod tests {
                 let Exit::DataAbort(abort) = decode(&registers) else {
                     panic!("{registers}");
                 };
+                let access = device.access;
+                let word_read = access.width == Width::Word
+                    && access.direction == Direction::Read
+                    && access.extension == Extension::Zero;
+                let expected = word_read.then_some((access.register, device.ipa));
+                assert_eq!(DeviceAccess::recognize_word_read(&registers), expected);
                 assert_eq!(abort.mmio, Some(device.access));
                 assert_eq!(abort.ipa, Some(device.ipa));
             }
