@@ -66,6 +66,7 @@ extern "C" fn first_main(tree: *const u8) -> ! {
     gic::set_up(0);
     match request.what {
         "single" => single::run(request.iterations),
+        "sweep" => single::sweep(),
         "compute" => single::compute(request.iterations),
         "pair" => pair::run(request.iterations),
         "switch" => switch::run(request.iterations),
