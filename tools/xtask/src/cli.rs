@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Test(TestOptions),
     /// Checks rules of the code base: layers, unsafe code, wildcard arms, licences.
     Check(CheckOptions),
+    /// Looks for inputs that break something, with libFuzzer and the nightly compiler.
+    Fuzz(FuzzOptions),
     /// Installs what building and running needs and this machine lacks, after saying what it will do.
     Setup(SetupOptions),
     /// Builds a bare-metal image: an ELF with symbols and the raw binary that the emulator boots.
@@ -150,6 +152,25 @@ pub(crate) struct CheckOptions {
     /// Record the counts as they are now as the accepted ones, before checking.
     #[arg(long)]
     pub(crate) accept: bool,
+}
+
+/// Options of `cargo xtask fuzz`.
+#[derive(Args, Debug)]
+pub(crate) struct FuzzOptions {
+    /// The target; all of them, one after the other, by default.
+    #[arg(value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// How long each target runs, in seconds.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: u64,
+    /// Run the target once, with this file's bytes.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "target",
+        conflicts_with = "seconds"
+    )]
+    pub(crate) input: Option<PathBuf>,
 }
 
 /// Options of `cargo xtask bare`.

@@ -5,6 +5,7 @@ mod cli;
 mod console;
 mod elf;
 mod emulator;
+mod fuzz;
 mod guests;
 mod images;
 mod paths;
@@ -49,6 +50,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Guests(options) => guests::command(&options)?,
         Command::Test(options) => test::command(&options)?,
         Command::Check(options) => check::command(&options)?,
+        Command::Fuzz(options) => fuzz::command(&options)?,
         Command::Run(options) => run::command(&options)?,
         Command::Own(options) => {
             let never = emulator::become_owned(options.parent, &options.command)?;

@@ -66,6 +66,8 @@ enum Place {
     Tool(String),
     /// `tests`
     Tests,
+    /// `fuzz/targets`
+    Fuzz,
 }
 
 impl Place {
@@ -80,6 +82,7 @@ impl Place {
             "payloads" => Some(Place::Payload(name)),
             "tools" => Some(Place::Tool(name)),
             "tests" => Some(Place::Tests),
+            "fuzz" => Some(Place::Fuzz),
             _ => None,
         }
     }
@@ -95,6 +98,7 @@ impl fmt::Display for Place {
             Place::Payload(name) => write!(f, "payloads/{name}"),
             Place::Tool(name) => write!(f, "tools/{name}"),
             Place::Tests => write!(f, "tests"),
+            Place::Fuzz => write!(f, "fuzz/targets"),
         }
     }
 }
@@ -186,6 +190,9 @@ fn judge(from: &Place, to: &Place, kind: Use) -> Result<(), &'static str> {
         (Place::Tool(_) | Place::Tests, Place::Crate(to)) => only_tests_use_fakes(to, kind),
         (Place::Tool(_) | Place::Tests, Place::Tool(_)) => Ok(()),
         (Place::Tool(_) | Place::Tests, _) => Err("host code depends on crates and tools only"),
+        // They are tests of all of these, on the fake machine.
+        (Place::Fuzz, Place::Crate(_) | Place::Role(_) | Place::Tool(_)) => Ok(()),
+        (Place::Fuzz, _) => Err("what is fuzzed runs on the host"),
     }
 }
 

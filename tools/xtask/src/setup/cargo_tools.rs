@@ -1,4 +1,5 @@
-//! Cargo's extra commands: cargo-deny and cargo-nextest, installed into the cache where missing.
+//! Cargo's extra commands: cargo-deny and cargo-nextest, and cargo-fuzz once it is asked for,
+//! installed into the cache where missing.
 
 use super::lock;
 use crate::{paths, process};
@@ -30,6 +31,11 @@ pub(crate) fn deny() -> Result<PathBuf> {
 /// Returns cargo-nextest, building it where it is missing.
 pub(crate) fn nextest() -> Result<PathBuf> {
     ensure_one("cargo-nextest")
+}
+
+/// Returns cargo-fuzz, building it where it is missing.
+pub(crate) fn fuzz() -> Result<PathBuf> {
+    ensure_one("cargo-fuzz")
 }
 
 /// Says what would be installed, without changing anything.

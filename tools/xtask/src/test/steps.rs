@@ -5,7 +5,7 @@ use crate::cli::TestOptions;
 use crate::images::{self, Image};
 use crate::setup::rust_target::{RustTarget, TARGET};
 use crate::setup::{self, cargo_tools, qemu};
-use crate::{check, guests, paths, process};
+use crate::{check, fuzz, guests, paths, process};
 use anyhow::{Context as _, Result, bail, ensure};
 use cargo_metadata::{Metadata, MetadataCommand, Package};
 use std::io::{BufRead, BufReader};
@@ -20,6 +20,9 @@ const SYSTEM_TEST_THREADS: &str = "2";
 
 /// How many cases a property test tries in a long run.
 const LONG_PROPTEST_CASES: &str = "8192";
+
+/// How long each fuzzer runs in a long run, in seconds.
+const LONG_FUZZ_SECONDS: u64 = 3600;
 
 /// One step.
 pub(crate) struct Step {
@@ -90,6 +93,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "system-tests",
         kind: Kind::Tests,
         run: system_tests,
+    },
+    Step {
+        name: "fuzz",
+        kind: Kind::Single,
+        run: run_fuzzers,
     },
 ];
 
@@ -323,6 +331,22 @@ fn system_tests(context: &mut Context) -> Result<Tally> {
         .env("BULKHEAD_LOGS", logs)
         .env("BULKHEAD_XTASK", std::env::current_exe()?);
     counted(&mut command, summary::parse_nextest)
+}
+
+/// Lets libFuzzer run for an hour a target, in long runs. The unit tests try each target's corpus and
+/// a fixed sequence of inputs in any run.
+fn run_fuzzers(context: &mut Context) -> Result<Tally> {
+    if !context.long {
+        println!("only with --long: an hour for each target");
+        return Ok(Tally::default());
+    }
+    let (passed, broken) = fuzz::run_all(LONG_FUZZ_SECONDS)?;
+    let failed = u64::try_from(broken.len())?;
+    Ok(Tally {
+        passed,
+        failed,
+        ..Tally::default()
+    })
 }
 
 /// Returns package and name of every bare-metal binary below some folders.
