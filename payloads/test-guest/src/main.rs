@@ -9,32 +9,32 @@
 //! qemu-system-aarch64 -M virt,gic-version=3 -cpu max -smp 2 -m 256 -nographic -nic none \
 //!     -kernel test-guest.bin -append case=timer-irq
 //! ```
-//!
-//! With the MMU off all data accesses are to Device memory, where exclusives need not work: CPUs
-//! talk to each other by plain atomic loads and stores, each variable with one writer.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 
 #[cfg(target_os = "none")]
-mod boot;
-#[cfg(target_os = "none")]
 mod cases;
+
 #[cfg(target_os = "none")]
-mod console;
+use payload_runtime::{console, exceptions, gic, machine, psci, registers, smp, timer};
+
 #[cfg(target_os = "none")]
-mod exceptions;
+payload_runtime::payload!(name: "test-guest", main: run);
+
+/// Runs the case that the command line names.
 #[cfg(target_os = "none")]
-mod gic;
-#[cfg(target_os = "none")]
-mod machine;
-#[cfg(target_os = "none")]
-mod psci;
-#[cfg(target_os = "none")]
-mod registers;
-#[cfg(target_os = "none")]
-mod smp;
-#[cfg(target_os = "none")]
-mod timer;
+fn run(bootargs: &'static str) {
+    let name = bootargs
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("case="))
+        .unwrap_or("hello");
+    let Some(case) = cases::find(name) else {
+        panic!("there is no case {name:?}");
+    };
+    console::say!("{name} starts with {} CPUs", machine::cpu_count());
+    case();
+    console::say!("{name} ok");
+}
 
 /// Does nothing: the guest is for the bare-metal target.
 #[cfg(not(target_os = "none"))]

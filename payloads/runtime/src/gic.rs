@@ -4,10 +4,14 @@ use crate::machine::{MAX_CPUS, this_cpu};
 use crate::registers::{read, write};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-const GICD_BASE: usize = 0x0800_0000;
-const GICR_BASE: usize = 0x080a_0000;
-const GICR_STRIDE: usize = 0x2_0000;
-const SGI_FRAME: usize = 0x1_0000;
+/// Where the distributor is.
+pub const GICD_BASE: usize = 0x0800_0000;
+/// Where the first redistributor is.
+pub const GICR_BASE: usize = 0x080a_0000;
+/// How far the redistributors are apart, in bytes.
+pub const GICR_STRIDE: usize = 0x2_0000;
+/// Where a redistributor's second frame begins.
+pub const SGI_FRAME: usize = 0x1_0000;
 
 const GICD_CTLR: usize = 0x0000;
 const GICR_WAKER: usize = 0x0014;
@@ -25,13 +29,13 @@ const WAKER_CHILDREN_ASLEEP: u32 = 1 << 2;
 const FIRST_SPECIAL: u32 = 1020;
 
 /// What runs between acknowledging an interrupt and ending it.
-pub(crate) type Handler = fn(interrupt: u32);
+pub type Handler = fn(interrupt: u32);
 
 static HANDLERS: [AtomicUsize; MAX_CPUS] = [const { AtomicUsize::new(0) }; MAX_CPUS];
 
 /// Sets up the CPU that runs this to take `interrupts`, all private, and have `handler` called.
 /// IRQs stay masked.
-pub(crate) fn set_up(interrupts: &[u32], handler: Handler) {
+pub fn set_up(interrupts: &[u32], handler: Handler) {
     HANDLERS[this_cpu()].store(handler as usize, Ordering::SeqCst);
     if this_cpu() == 0 {
         set(GICD_BASE + GICD_CTLR, CTLR_ENABLE);
@@ -53,7 +57,7 @@ pub(crate) fn set_up(interrupts: &[u32], handler: Handler) {
 }
 
 /// Sends an SGI to the CPUs of cluster 0 in `targets`, a bit each (IHI0069, 12.2.20).
-pub(crate) fn send_sgi(interrupt: u32, targets: u16) {
+pub fn send_sgi(interrupt: u32, targets: u16) {
     write!(
         "icc_sgi1r_el1",
         u64::from(interrupt) << 24 | u64::from(targets)
@@ -61,24 +65,24 @@ pub(crate) fn send_sgi(interrupt: u32, targets: u16) {
 }
 
 /// Returns the interrupt that would be acknowledged next (ICC_HPPIR1_EL1), without taking it.
-pub(crate) fn highest_pending() -> u32 {
+pub fn highest_pending() -> u32 {
     read!("icc_hppir1_el1") as u32
 }
 
 /// Lets IRQs in.
-pub(crate) fn unmask() {
+pub fn unmask() {
     // SAFETY: the vectors are installed; they keep all registers.
     unsafe { core::arch::asm!("msr daifclr, #2", options(nostack)) };
 }
 
 /// Keeps IRQs out.
-pub(crate) fn mask() {
+pub fn mask() {
     // SAFETY: masking interrupts changes neither memory nor registers.
     unsafe { core::arch::asm!("msr daifset, #2", options(nostack)) };
 }
 
 /// Acknowledges, handles and ends an interrupt.
-pub(crate) fn handle_irq() {
+pub fn handle_irq() {
     let interrupt = read!("icc_iar1_el1") as u32;
     if interrupt >= FIRST_SPECIAL {
         return;
@@ -102,17 +106,29 @@ fn wake_redistributor() {
     panic!("the redistributor does not wake up");
 }
 
-fn redistributor() -> usize {
+/// Returns where the redistributor of the CPU that runs this is.
+#[must_use]
+pub fn redistributor() -> usize {
     GICR_BASE + GICR_STRIDE * this_cpu()
 }
 
-fn get(register: usize) -> u32 {
-    // SAFETY: callers pass registers of the distributor or of this CPU's redistributor.
-    unsafe { core::ptr::with_exposed_provenance::<u32>(register).read_volatile() }
+/// Reads a register of the GIC.
+#[must_use]
+pub fn get(register: usize) -> u32 {
+    let value: u32;
+    // SAFETY: callers pass registers of the distributor or of this CPU's redistributor. The access
+    // is plain: a compiler's own may write the base back, which no hypervisor can emulate.
+    unsafe {
+        core::arch::asm!("ldr {0:w}, [{1}]", out(reg) value, in(reg) register, options(nostack));
+    }
+    value
 }
 
-fn set(register: usize, value: u32) {
+/// Writes a register of the GIC.
+pub fn set(register: usize, value: u32) {
     // SAFETY: callers pass registers of the distributor or of this CPU's redistributor; these
-    // control interrupts and hold no memory of ours.
-    unsafe { core::ptr::with_exposed_provenance_mut::<u32>(register).write_volatile(value) };
+    // control interrupts and hold no memory of ours. The access is plain, as above.
+    unsafe {
+        core::arch::asm!("str {0:w}, [{1}]", in(reg) value, in(reg) register, options(nostack));
+    }
 }

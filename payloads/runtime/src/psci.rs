@@ -2,26 +2,37 @@
 
 use core::arch::{asm, global_asm};
 
-pub(crate) const VERSION: u64 = 0x8400_0000;
-pub(crate) const CPU_OFF: u64 = 0x8400_0002;
-pub(crate) const CPU_ON: u64 = 0xc400_0003;
-pub(crate) const AFFINITY_INFO: u64 = 0xc400_0004;
-pub(crate) const SYSTEM_OFF: u64 = 0x8400_0008;
-pub(crate) const SYSTEM_RESET: u64 = 0x8400_0009;
-pub(crate) const FEATURES: u64 = 0x8400_000a;
+/// PSCI_VERSION.
+pub const VERSION: u64 = 0x8400_0000;
+/// CPU_OFF.
+pub const CPU_OFF: u64 = 0x8400_0002;
+/// CPU_ON, 64-bit.
+pub const CPU_ON: u64 = 0xc400_0003;
+/// AFFINITY_INFO, 64-bit.
+pub const AFFINITY_INFO: u64 = 0xc400_0004;
+/// SYSTEM_OFF.
+pub const SYSTEM_OFF: u64 = 0x8400_0008;
+/// SYSTEM_RESET.
+pub const SYSTEM_RESET: u64 = 0x8400_0009;
+/// PSCI_FEATURES.
+pub const FEATURES: u64 = 0x8400_000a;
 
-pub(crate) const SUCCESS: i64 = 0;
-pub(crate) const NOT_SUPPORTED: i64 = -1;
-pub(crate) const INVALID_PARAMETERS: i64 = -2;
-pub(crate) const ALREADY_ON: i64 = -4;
+/// Done.
+pub const SUCCESS: i64 = 0;
+/// There is no such function.
+pub const NOT_SUPPORTED: i64 = -1;
+/// An argument makes no sense.
+pub const INVALID_PARAMETERS: i64 = -2;
+/// The CPU is on.
+pub const ALREADY_ON: i64 = -4;
 
 /// AFFINITY_INFO: the CPU is on.
-pub(crate) const AFFINITY_ON: i64 = 0;
+pub const AFFINITY_ON: i64 = 0;
 /// AFFINITY_INFO: the CPU is off.
-pub(crate) const AFFINITY_OFF: i64 = 1;
+pub const AFFINITY_OFF: i64 = 1;
 
 /// Calls the hypervisor with up to three arguments and returns x0.
-pub(crate) fn call(function: u64, arguments: [u64; 3]) -> i64 {
+pub fn call(function: u64, arguments: [u64; 3]) -> i64 {
     let [first, second, third] = arguments;
     let result: i64;
     // SAFETY: an SMCCC call changes x0 to x17 at most (DEN0028, 2.6); none of the functions called
@@ -44,25 +55,25 @@ pub(crate) fn call(function: u64, arguments: [u64; 3]) -> i64 {
 }
 
 /// Turns the VM off.
-pub(crate) fn system_off() -> ! {
+pub fn system_off() -> ! {
     call(SYSTEM_OFF, [0; 3]);
     stay()
 }
 
 /// Resets the VM.
-pub(crate) fn system_reset() -> ! {
+pub fn system_reset() -> ! {
     call(SYSTEM_RESET, [0; 3]);
     stay()
 }
 
 /// Turns the CPU that runs this off.
-pub(crate) fn cpu_off() -> ! {
+pub fn cpu_off() -> ! {
     call(CPU_OFF, [0; 3]);
     stay()
 }
 
 /// Does nothing for ever.
-pub(crate) fn stay() -> ! {
+pub fn stay() -> ! {
     loop {
         core::hint::spin_loop();
     }
@@ -70,7 +81,7 @@ pub(crate) fn stay() -> ! {
 
 /// The instruction that a call is made with.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Conduit {
+pub enum Conduit {
     /// HVC #0.
     Hvc,
     /// HVC with another immediate, which SMCCC reserves.
@@ -80,7 +91,7 @@ pub(crate) enum Conduit {
 }
 
 /// Makes a call with all of x0 to x17, and returns all of them.
-pub(crate) fn call_with_registers(conduit: Conduit, mut registers: [u64; 18]) -> [u64; 18] {
+pub fn call_with_registers(conduit: Conduit, mut registers: [u64; 18]) -> [u64; 18] {
     let call = match conduit {
         Conduit::Hvc => call_hvc,
         Conduit::HvcReserved => call_hvc_reserved,

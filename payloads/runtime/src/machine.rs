@@ -5,7 +5,7 @@ use dtoolkit::fdt::Fdt;
 use dtoolkit::{Node, Property};
 
 /// The most CPUs that the guest has stacks for.
-pub(crate) const MAX_CPUS: usize = 8;
+pub const MAX_CPUS: usize = 8;
 
 static AFFINITIES: [AtomicU64; MAX_CPUS] = [const { AtomicU64::new(0) }; MAX_CPUS];
 static COUNT: AtomicUsize = AtomicUsize::new(0);
@@ -14,7 +14,7 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 ///
 /// # Safety
 /// `tree` is null, or the start of a flattened device tree that nothing ever writes.
-pub(crate) unsafe fn discover(tree: *const u8) -> Result<&'static str, &'static str> {
+pub unsafe fn discover(tree: *const u8) -> Result<&'static str, &'static str> {
     if tree.is_null() {
         return Err("x0 is 0");
     }
@@ -46,16 +46,16 @@ pub(crate) unsafe fn discover(tree: *const u8) -> Result<&'static str, &'static 
 }
 
 /// Returns how many CPUs there are.
-pub(crate) fn cpu_count() -> usize {
+pub fn cpu_count() -> usize {
     COUNT.load(Ordering::Acquire)
 }
 
 /// Returns the affinity of CPU `index`.
-pub(crate) fn affinity(index: usize) -> u64 {
+pub fn affinity(index: usize) -> u64 {
     AFFINITIES[index].load(Ordering::Acquire)
 }
 
 /// Returns the index of the CPU that runs this.
-pub(crate) fn this_cpu() -> usize {
+pub fn this_cpu() -> usize {
     crate::registers::read!("tpidr_el1") as usize
 }

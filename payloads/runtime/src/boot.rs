@@ -1,7 +1,7 @@
-//! Where CPUs enter, and the way to the case.
+//! Where CPUs enter, and the way to the payload.
 
 use crate::console::say;
-use crate::{cases, exceptions, machine, psci, smp};
+use crate::{exceptions, machine, psci, smp};
 use core::arch::global_asm;
 use core::panic::PanicInfo;
 
@@ -48,7 +48,7 @@ global_asm!(
     stack_size = const STACK_SIZE,
 );
 
-/// Runs the case that the command line names, on the first CPU.
+/// Runs the payload on the first CPU.
 #[unsafe(no_mangle)]
 extern "C" fn first_main(tree: *const u8) -> ! {
     exceptions::install();
@@ -57,16 +57,10 @@ extern "C" fn first_main(tree: *const u8) -> ! {
         Ok(bootargs) => bootargs,
         Err(reason) => panic!("no usable device tree: {reason}"),
     };
-    let name = bootargs
-        .split_whitespace()
-        .find_map(|word| word.strip_prefix("case="))
-        .unwrap_or("hello");
-    let Some(case) = cases::find(name) else {
-        panic!("there is no case {name:?}");
-    };
-    say!("{name} starts with {} CPUs", machine::cpu_count());
-    case();
-    say!("{name} ok");
+    unsafe extern "Rust" {
+        safe fn payload_main(bootargs: &'static str);
+    }
+    payload_main(bootargs);
     psci::system_off()
 }
 

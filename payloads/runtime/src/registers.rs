@@ -1,6 +1,7 @@
 //! Access to system registers.
 
 /// Reads a system register of the CPU that runs this.
+#[macro_export]
 macro_rules! read {
     ($name:literal) => {{
         let value: u64;
@@ -14,6 +15,7 @@ macro_rules! read {
 }
 
 /// Writes a system register of the CPU that runs this, and waits until that has taken effect.
+#[macro_export]
 macro_rules! write {
     ($name:literal, $value:expr) => {{
         let value: u64 = $value;
@@ -30,4 +32,4 @@ macro_rules! write {
     }};
 }
 
-pub(crate) use {read, write};
+pub use crate::{read, write};

@@ -7,31 +7,39 @@ use core::arch::global_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// ESR_ELx.EC: an instruction abort from the same exception level (Arm ARM, D24.2.40).
-pub(crate) const EC_INSTRUCTION_ABORT: u64 = 0x21;
+pub const EC_INSTRUCTION_ABORT: u64 = 0x21;
 /// ESR_ELx.EC: a data abort from the same exception level.
-pub(crate) const EC_DATA_ABORT: u64 = 0x25;
+pub const EC_DATA_ABORT: u64 = 0x25;
 /// ESR_ELx.EC: an unknown reason, which is what an undefined instruction gives.
-pub(crate) const EC_UNKNOWN: u64 = 0;
+pub const EC_UNKNOWN: u64 = 0;
+/// ESR_ELx.EC: an illegal execution state.
+pub const EC_ILLEGAL_STATE: u64 = 0x0e;
+/// ESR_ELx.EC: SVC, from AArch32 and from AArch64 state.
+pub const EC_SVC: [u64; 2] = [0x11, 0x15];
+/// SPSR_EL1.IL.
+const PSTATE_IL: u64 = 1 << 20;
 /// DFSC and IFSC: a synchronous external abort, not on a table walk.
-pub(crate) const FSC_EXTERNAL: u64 = 0x10;
+pub const FSC_EXTERNAL: u64 = 0x10;
 
 /// An exception that [`catch`] saw.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Caught {
+pub struct Caught {
     /// ESR_EL1.
-    pub(crate) esr: u64,
+    pub esr: u64,
     /// FAR_EL1.
-    pub(crate) far: u64,
+    pub far: u64,
+    /// ELR_EL1: where it came.
+    pub elr: u64,
 }
 
 impl Caught {
     /// Returns the exception class.
-    pub(crate) fn class(self) -> u64 {
+    pub fn class(self) -> u64 {
         self.esr >> 26 & 0x3f
     }
 
     /// Returns the fault status code of an abort.
-    pub(crate) fn fault_status(self) -> u64 {
+    pub fn fault_status(self) -> u64 {
         self.esr & 0x3f
     }
 }
@@ -50,6 +58,7 @@ struct CpuState {
     seen: AtomicBool,
     esr: AtomicU64,
     far: AtomicU64,
+    elr: AtomicU64,
 }
 
 static STATE: [CpuState; MAX_CPUS] = [const {
@@ -58,11 +67,12 @@ static STATE: [CpuState; MAX_CPUS] = [const {
         seen: AtomicBool::new(false),
         esr: AtomicU64::new(0),
         far: AtomicU64::new(0),
+        elr: AtomicU64::new(0),
     }
 }; MAX_CPUS];
 
 /// Installs the vectors on the CPU that runs this.
-pub(crate) fn install() {
+pub fn install() {
     unsafe extern "C" {
         static vectors: u8;
     }
@@ -71,7 +81,7 @@ pub(crate) fn install() {
 
 /// Runs an instruction that may fault, and returns the exception if one came. Execution goes on
 /// after the instruction; after a failed fetch, where its caller would have.
-pub(crate) fn catch(instruction: impl FnOnce()) -> Option<Caught> {
+pub fn catch(instruction: impl FnOnce()) -> Option<Caught> {
     let state = &STATE[this_cpu()];
     state.seen.store(false, Ordering::SeqCst);
     state.expecting.store(true, Ordering::SeqCst);
@@ -80,7 +90,42 @@ pub(crate) fn catch(instruction: impl FnOnce()) -> Option<Caught> {
     state.seen.load(Ordering::SeqCst).then(|| Caught {
         esr: state.esr.load(Ordering::SeqCst),
         far: state.far.load(Ordering::SeqCst),
+        elr: state.elr.load(Ordering::SeqCst),
     })
+}
+
+/// What EL0 left when it came back.
+#[derive(Clone, Copy, Debug)]
+pub struct UserEnd {
+    /// x0, or r0.
+    pub x0: u64,
+    /// The exception that ended it.
+    pub caught: Caught,
+}
+
+impl UserEnd {
+    /// Tells whether the code at EL0 ended by its own SVC.
+    #[must_use]
+    pub fn is_call(&self) -> bool {
+        EC_SVC.contains(&self.caught.class())
+    }
+}
+
+/// Runs code at EL0 until it takes an exception.
+///
+/// # Safety
+/// The code at `address`, in the state that `spsr` names, writes no memory that the guest relies on;
+/// IRQs are masked in `spsr`.
+pub unsafe fn user(address: u64, spsr: u64, arguments: [u64; 4]) -> UserEnd {
+    unsafe extern "C" {
+        fn run_at_el0(address: u64, spsr: u64, registers: &mut [u64; 4]);
+    }
+    let mut registers = arguments;
+    // SAFETY: by the caller's contract; what ends it is a vector of ours.
+    unsafe { run_at_el0(address, spsr, &mut registers) };
+    let [x0, esr, far, elr] = registers;
+    let caught = Caught { esr, far, elr };
+    UserEnd { x0, caught }
 }
 
 /// Handles a synchronous exception from EL1.
@@ -90,6 +135,7 @@ extern "C" fn handle_synchronous(frame: &mut Frame) {
     let caught = Caught {
         esr: read!("esr_el1"),
         far: read!("far_el1"),
+        elr: frame.elr,
     };
     if !state.expecting.load(Ordering::SeqCst) {
         panic!(
@@ -99,9 +145,15 @@ extern "C" fn handle_synchronous(frame: &mut Frame) {
     }
     state.esr.store(caught.esr, Ordering::SeqCst);
     state.far.store(caught.far, Ordering::SeqCst);
+    state.elr.store(caught.elr, Ordering::SeqCst);
     state.seen.store(true, Ordering::SeqCst);
     frame.elr = match caught.class() {
         EC_INSTRUCTION_ABORT => frame.x[30],
+        // Nothing was executed: go on there, in a state that is legal.
+        EC_ILLEGAL_STATE => {
+            frame.spsr &= !PSTATE_IL;
+            frame.elr
+        }
         _ => frame.elr.wrapping_add(4),
     };
 }
@@ -134,6 +186,14 @@ global_asm!(
     "    adr x0, \\handler",
     "    b vector_common",
     ".endm",
+    // An exception from EL0 ends `run_at_el0`, which stands on this stack.
+    ".macro vector_user",
+    ".balign 128",
+    "    mrs x1, esr_el1",
+    "    mrs x2, far_el1",
+    "    mrs x3, elr_el1",
+    "    b user_end",
+    ".endm",
     ".balign 2048",
     ".global vectors",
     "vectors:",
@@ -144,8 +204,11 @@ global_asm!(
     "vector handle_irq",
     "vector handle_other",
     "vector handle_other",
-    ".rept 8",
+    ".rept 2",
+    "vector_user",
+    ".rept 3",
     "vector handle_other",
+    ".endr",
     ".endr",
     ".balign 128",
     "vector_common:",
@@ -191,4 +254,31 @@ global_asm!(
     "    ldp x0, x1, [sp]",
     "    add sp, sp, #272",
     "    eret",
+    // x0: address; x1: SPSR; x2: where x0 to x3 of EL0 come from, and where x0, ESR, FAR and ELR go.
+    // Keeps the registers that the procedure call standard wants kept.
+    ".global run_at_el0",
+    "run_at_el0:",
+    "    stp x29, x30, [sp, #-112]!",
+    "    stp x19, x20, [sp, #16]",
+    "    stp x21, x22, [sp, #32]",
+    "    stp x23, x24, [sp, #48]",
+    "    stp x25, x26, [sp, #64]",
+    "    stp x27, x28, [sp, #80]",
+    "    str x2, [sp, #96]",
+    "    msr elr_el1, x0",
+    "    msr spsr_el1, x1",
+    "    ldp x0, x1, [x2]",
+    "    ldp x2, x3, [x2, #16]",
+    "    eret",
+    "user_end:",
+    "    ldr x4, [sp, #96]",
+    "    stp x0, x1, [x4]",
+    "    stp x2, x3, [x4, #16]",
+    "    ldp x19, x20, [sp, #16]",
+    "    ldp x21, x22, [sp, #32]",
+    "    ldp x23, x24, [sp, #48]",
+    "    ldp x25, x26, [sp, #64]",
+    "    ldp x27, x28, [sp, #80]",
+    "    ldp x29, x30, [sp], #112",
+    "    ret",
 );
