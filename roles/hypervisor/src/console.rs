@@ -1,7 +1,8 @@
 //! The operator's line: what guests and the hypervisor say, and what is typed.
 //!
 //! With one VM its bytes go out as they are. With several, each VM's bytes are gathered to lines,
-//! and each line is marked with the VM's name. What is typed goes to the first VM that has not ended,
+//! and each line is marked with the VM's name. A line that nobody ends, such as a prompt, goes out
+//! after a while and stays open: it goes on if its VM does, and is ended if anybody else speaks. What is typed goes to the first VM that has not ended,
 //! and to no other: while that one is loaded anew, it waits.
 
 use crate::shared::Hypervisor;
@@ -31,6 +32,8 @@ pub(crate) struct ConsoleState {
     typed: VecDeque<u8>,
     /// The VM that it was typed for.
     listener: Option<VmId>,
+    /// The VM whose line on the terminal has not been ended.
+    open: Option<VmId>,
 }
 
 /// Whether something was left in a line that nobody has ended yet.
@@ -42,6 +45,15 @@ pub(crate) enum Pending {
     No,
 }
 
+/// Whether a line ends here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LineEnd {
+    /// It does.
+    Ended,
+    /// Its VM may go on with it.
+    Open,
+}
+
 impl ConsoleState {
     /// Makes the lines of `vms` VMs.
     pub(crate) fn new(vms: usize) -> Self {
@@ -51,6 +63,7 @@ impl ConsoleState {
             lines,
             typed: VecDeque::with_capacity(TYPED),
             listener: None,
+            open: None,
         }
     }
 
@@ -73,6 +86,9 @@ impl Hypervisor {
     /// Takes bytes that a guest sent.
     pub(crate) fn guest_output<H: Hardware>(&self, hw: &mut H, vm: &Vm, bytes: &[u8]) -> Pending {
         if self.vms.len() < 2 {
+            if let Some(last) = bytes.last() {
+                self.console.lock().open = (*last != b'\n').then_some(vm.id);
+            }
             hw.write_bytes(bytes);
             return Pending::No;
         }
@@ -92,7 +108,7 @@ impl Hypervisor {
             if ended {
                 let line = core::mem::take(line);
                 drop(state);
-                write_line(hw, vm, &line);
+                self.write_line(hw, vm, &line, LineEnd::Ended);
             }
         }
         let state = self.console.lock();
@@ -116,9 +132,48 @@ impl Hypervisor {
                     .map(core::mem::take)
             };
             if let Some(line) = line.filter(|line| !line.is_empty()) {
-                write_line(hw, vm, &line);
+                self.write_line(hw, vm, &line, LineEnd::Open);
             }
         }
+    }
+
+    /// Writes a VM's line, or a part of one: with its mark, unless it goes on where it was.
+    fn write_line<H: Hardware>(&self, hw: &mut H, vm: &Vm, line: &[u8], end: LineEnd) {
+        let before = {
+            let after = match end {
+                LineEnd::Ended => None,
+                LineEnd::Open => Some(vm.id),
+            };
+            core::mem::replace(&mut self.console.lock().open, after)
+        };
+        let name = vm.name.as_bytes().get(..31).unwrap_or(vm.name.as_bytes());
+        let mut text = ArrayVec::<u8, { LINE + 40 }>::new();
+        let mut add = |part: &[u8]| {
+            // The parts are shorter than the whole by construction.
+            let _ = text.try_extend_from_slice(part);
+        };
+        if before != Some(vm.id) {
+            if before.is_some() {
+                add(b"\r\n");
+            }
+            add(b"[");
+            add(name);
+            add(b"] ");
+        }
+        add(line);
+        if end == LineEnd::Ended {
+            add(b"\r\n");
+        }
+        hw.write_bytes(&text);
+    }
+
+    /// Writes a line of the hypervisor's own, after what guests have said so far.
+    pub(crate) fn log<H: Hardware>(&self, hw: &mut H, message: fmt::Arguments<'_>) {
+        self.flush_lines(hw);
+        if self.console.lock().open.take().is_some() {
+            hw.write_bytes(b"\r\n");
+        }
+        log(hw, message);
     }
 
     /// Takes what was typed from the UART and passes it on, as far as the guest has room.
@@ -187,17 +242,7 @@ impl Hypervisor {
     }
 }
 
-fn write_line<H: Hardware>(hw: &mut H, vm: &Vm, line: &[u8]) {
-    let mut text = ArrayVec::<u8, { LINE + 40 }>::new();
-    let name = vm.name.as_bytes().get(..31).unwrap_or(vm.name.as_bytes());
-    for part in [&b"["[..], name, b"] ", line, b"\r\n"] {
-        // The parts are shorter than the whole by construction.
-        let _ = text.try_extend_from_slice(part);
-    }
-    hw.write_bytes(&text);
-}
-
-/// Writes a line of the hypervisor's own.
+/// Writes a line of the hypervisor's own while no guest runs.
 pub(crate) fn log<H: Hardware>(hw: &mut H, message: fmt::Arguments<'_>) {
     let mut out = Gather {
         hw,

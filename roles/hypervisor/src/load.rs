@@ -5,7 +5,6 @@
 //! VM while a step runs.
 
 use crate::boot::random_seed;
-use crate::console::log;
 use crate::shared::Hypervisor;
 use crate::vm::Vm;
 use addr::{Address, CpuId, Ipa, IpaRange, Pa, PaRange, VcpuIndex};
@@ -126,7 +125,7 @@ impl Hypervisor {
                 }
                 Err(error) => {
                     self.load_is_over();
-                    log(hw, format_args!("VM {} cannot be loaded: {error}", vm.name));
+                    self.log(hw, format_args!("VM {} cannot be loaded: {error}", vm.name));
                     let _ = vm.life.take(VmEdge::LoadFailed);
                     self.ended(hw, crate::stop::End::Crash);
                 }

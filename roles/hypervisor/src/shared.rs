@@ -133,7 +133,7 @@ impl Hypervisor {
                 }
             }
             Err(error) => {
-                crate::console::log(hw, format_args!("{vcpu} is lost: {error}"));
+                self.log(hw, format_args!("{vcpu} is lost: {error}"));
             }
         }
     }

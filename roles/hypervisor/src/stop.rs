@@ -1,6 +1,5 @@
 //! How VMs end: switched off, reset or crashed.
 
-use crate::console::log;
 use crate::post_mortem;
 use crate::shared::Hypervisor;
 use crate::vm::Vm;
@@ -96,7 +95,7 @@ impl Hypervisor {
         if !vm.life.is(VmState::Running) {
             return;
         }
-        post_mortem::print(hw, vm, vcpu, frame, cause);
+        post_mortem::print(self, hw, vm, vcpu, frame, cause);
         self.stop(hw, vm, VmEdge::Crash);
     }
 
@@ -111,23 +110,23 @@ impl Hypervisor {
         match vm.life.state() {
             Ok(VmState::PoweringOff) => {
                 let _ = vm.life.take(VmEdge::Stopped);
-                log(hw, format_args!("VM {} is off", vm.name));
+                self.log(hw, format_args!("VM {} is off", vm.name));
                 self.ended(hw, End::Order);
             }
             Ok(VmState::Resetting) => {
-                log(hw, format_args!("VM {} resets", vm.name));
+                self.log(hw, format_args!("VM {} resets", vm.name));
                 self.reset(hw, vm);
             }
             Ok(VmState::Crashing) => {
                 let _ = vm.life.take(VmEdge::Kept);
-                log(
+                self.log(
                     hw,
                     format_args!("VM {} has crashed and stays stopped", vm.name),
                 );
                 self.ended(hw, End::Crash);
             }
             Ok(VmState::Off | VmState::Loading | VmState::Running | VmState::Crashed) => {}
-            Err(error) => log(hw, format_args!("VM {}: {error}", vm.name)),
+            Err(error) => self.log(hw, format_args!("VM {}: {error}", vm.name)),
         }
     }
 
@@ -169,7 +168,7 @@ impl Hypervisor {
         let crashed = self.crashed.load(Ordering::SeqCst);
         let all = u32::try_from(self.vms.len()).unwrap_or(u32::MAX);
         let ordered = all.saturating_sub(crashed);
-        log(
+        self.log(
             hw,
             format_args!("machine off: {ordered} VM(s) ended in order, {crashed} crashed"),
         );
@@ -190,7 +189,7 @@ impl Hypervisor {
         }
         match place.life.take(VcpuEdge::PowerOff) {
             Ok(()) => self.vcpu_is_off(hw, vm),
-            Err(error) => log(hw, format_args!("vCPU {index} of VM {}: {error}", vm.name)),
+            Err(error) => self.log(hw, format_args!("vCPU {index} of VM {}: {error}", vm.name)),
         }
     }
 }

@@ -79,12 +79,21 @@ fn an_unfinished_line_goes_out_after_a_while() {
     assert_eq!(bench.output(), "");
     bench.advance(1);
     bench.settle();
-    assert_eq!(bench.output(), "[beta] login: \r\n");
+    assert_eq!(bench.output(), "[beta] login: ");
+    // The same line goes on without another mark, and ends when somebody else speaks.
+    say(&mut bench, cpu, "root\npassword: ");
+    bench.advance(PATIENCE);
+    bench.settle();
+    assert_eq!(bench.output(), "root\r\n[beta] password: ");
     // A CPU that goes to sleep does not wait for that.
     let cpu = bench.cpu_of(0, 0);
     say(&mut bench, cpu, "good night");
     let _ = bench.hvc(cpu, &[0x8400_0002]);
-    assert!(bench.output().contains("[alpha] good night\r\n"));
+    assert!(
+        bench
+            .output()
+            .starts_with("\r\n[alpha] good night\r\nbulkhead: ")
+    );
     bench.check_rest();
 }
 
