@@ -106,6 +106,7 @@ fn register(id: SysRegId, direction: Direction) -> SysRegAction {
         }
         // Hidden features, IMPLEMENTATION DEFINED registers, writes to ID registers and whatever
         // else gets here doesn't exist for a guest.
+        // If a variant is added to `Direction`, it is refused too.
         _ => SysRegAction::Undefined,
     }
 }
@@ -116,6 +117,7 @@ fn cache_maintenance(id: SysRegId, direction: Direction) -> SysRegAction {
         (SysRegId::DC_ISW | SysRegId::DC_CSW | SysRegId::DC_CISW, Direction::Write) => {
             SysRegAction::SetWay
         }
+        // As above, for a variant added to `Direction`.
         _ => SysRegAction::Undefined,
     }
 }
@@ -145,6 +147,8 @@ fn debug(id: SysRegId, direction: Direction) -> SysRegAction {
             Direction::Read,
         ) => SysRegAction::Value(0),
         _ if is_shown_break_or_watchpoint(id) => raz_wi(direction),
+        // If a variant is added to `Direction`, a trapped access of that kind is refused here until
+        // somebody decides otherwise.
         _ => SysRegAction::Undefined,
     }
 }

@@ -219,6 +219,8 @@ impl AttributeFormat {
         match (self, (bits & MEM_ATTR) >> 2) {
             (Self::Combined, 0b1111) | (Self::ForcedWriteBack, 0b0110) => MemoryKind::Normal,
             (Self::Combined | Self::ForcedWriteBack, 0b0101) => MemoryKind::NormalNonCacheable,
+            // If a variant is added to `AttributeFormat`, its encodings count as Device, the strictest
+            // kind, until they are listed.
             _ => MemoryKind::Device,
         }
     }

@@ -129,6 +129,7 @@ impl RedistributorRegion {
             (offset::TYPER_HIGH, _) => Some(self.typer(vcpu) >> 32),
             (offset::IIDR, Width::Word) => Some(u64::from(registers::IMPLEMENTER)),
             (offset::WAKER, Width::Word) => None,
+            // If a variant is added to `Width`, it is an access that no register has.
             _ => Some(0),
         }
     }
