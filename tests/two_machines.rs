@@ -1,4 +1,4 @@
-//! Two VMs side by side: each console line says whose it is, and a crash stays with its VM.
+//! Several VMs side by side: each console line says whose it is, and a crash stays with its VM.
 
 use std::time::Duration;
 use system_tests::{ANSWER, BOOT, OFF, Setup, Vm, is_native};
@@ -101,4 +101,22 @@ fn d4_a_reset_storm_stays_with_its_vm() {
         .matches("[bad] test-guest: about to reset")
         .count();
     assert!(resets > 2, "{resets} resets");
+}
+
+#[test]
+fn sixteen_vms_run_side_by_side() {
+    if is_native() {
+        return;
+    }
+    let vms = (0..16)
+        .map(|number| Vm::test_guest(&format!("vm-{number}"), "smp-hello").vcpus(2))
+        .collect();
+    let mut console = Setup::new(4, vms).start("sixteen_vms_run_side_by_side");
+    console.expect("16 VM(s) ended in order, 0 crashed", BOOT);
+    let output = console.output();
+    for number in 0..16 {
+        let line = format!("[vm-{number}] test-guest: smp-hello ok");
+        assert!(output.contains(&line), "no {line}");
+    }
+    assert!(console.expect_end(OFF).status.success());
 }
