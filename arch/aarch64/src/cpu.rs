@@ -2,6 +2,7 @@
 
 use crate::sysreg;
 use core::marker::PhantomData;
+use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 use machine::{Conduit, Frame};
 
@@ -79,13 +80,14 @@ pub(crate) fn this() -> &'static PerCpu {
 /// Called once per exception, by the functions that [`image!`](crate::image) defines, with `R` the
 /// type that [`ThisCpu::start_role`] was given; so neither is borrowed twice.
 #[inline]
-pub unsafe fn enter<R>() -> (&'static mut R, ThisCpu) {
+pub unsafe fn enter<R>() -> (&'static mut R, &'static mut ThisCpu) {
     let role = this().role.load(Ordering::Relaxed).cast::<R>();
     // SAFETY: `start_role` or `start_cpu` stored a leaked `R` for this CPU alone, and by this
     // function's contract there is no other reference while the exception is handled.
     let role = unsafe { &mut *role };
-    // SAFETY: the contract says that no other token is alive.
-    let hardware = unsafe { ThisCpu::new() };
+    // SAFETY: the token has no size, so any aligned address will do for it, and the contract says
+    // that no other is alive. A reference to a local one would cost the handlers a stack frame.
+    let hardware = unsafe { NonNull::dangling().as_mut() };
     (role, hardware)
 }
 
@@ -93,7 +95,7 @@ pub unsafe fn enter<R>() -> (&'static mut R, ThisCpu) {
 ///
 /// # Safety
 /// Called once, by the function that [`image!`](crate::image) defines for the CPU's start.
-pub unsafe fn enter_secondary<R>() -> (&'static mut R, ThisCpu) {
+pub unsafe fn enter_secondary<R>() -> (&'static mut R, &'static mut ThisCpu) {
     crate::setup::cpu_interface();
     // SAFETY: the CPU has just started, so this is the first and only entry.
     unsafe { enter() }

@@ -207,7 +207,7 @@ fn private_frame() -> Registers {
 }
 
 impl IrqHardware for ThisCpu {
-    #[inline]
+    #[inline(always)]
     fn acknowledge(&mut self) -> Option<PhysicalInterrupt> {
         let id = (sysreg::read!("S3_0_C12_C12_0") & 0xff_ffff) as u32; // ICC_IAR1_EL1
         // The acknowledge is done before what the interrupt announces is looked at: another one
@@ -221,7 +221,7 @@ impl IrqHardware for ThisCpu {
         Some(PhysicalInterrupt { id: IntId::new(id) })
     }
 
-    #[inline]
+    #[inline(always)]
     fn drop_priority(&mut self, interrupt: PhysicalInterrupt) {
         sysreg::write!("S3_0_C12_C12_1", u64::from(interrupt.id.get())); // ICC_EOIR1_EL1
     }
@@ -299,7 +299,7 @@ impl VirtualCpuInterface for ThisCpu {
         )
     }
 
-    #[inline]
+    #[inline(always)]
     fn set_list_register(&mut self, index: usize, value: u64) {
         indexed!(index,
             0 => sysreg::write!("S3_4_C12_C12_0", value),
@@ -321,7 +321,7 @@ impl VirtualCpuInterface for ThisCpu {
         );
     }
 
-    #[inline]
+    #[inline(always)]
     fn empty_list_registers(&self) -> u32 {
         sysreg::read!("S3_4_C12_C11_5") as u32
     }

@@ -3,7 +3,10 @@
 //! While a guest runs, SP_EL2 is the top of the CPU's stack, so an exit's [`Frame`] always lies in
 //! the same place. HVC, SMC and IRQ save x0–x18, x29 and x30 only: the handler is `extern "C"`, so
 //! x19–x28 still hold the guest's values when it returns, and are saved only if it asks for
-//! [`machine::Next::Full`]. Everything else saves all registers, since any may be an operand.
+//! [`machine::Next::Full`]. So it is for register traps and data
+//! aborts whose operand is another register, as long as the short handlers serve them
+//! ([`machine::Short`]). Everything else saves all registers, since any may be an operand. The first two calls of
+//! [`smccc_dispatch::SIMPLE`], whose answers never change, are answered before anything is saved.
 //!
 //! An exception of EL2 itself is fatal. It changes to the emergency stack before it touches memory,
 //! since the stack may be what is broken; x0 and x1 pass through TPIDR_EL0 and TPIDRRO_EL0, whose
@@ -14,11 +17,13 @@
 use core::arch::global_asm;
 use core::mem::{offset_of, size_of};
 use machine::Frame;
+use smccc_dispatch::SIMPLE;
 
 const _: () = assert!(size_of::<Frame>() == 272);
 const _: () = assert!(offset_of!(Frame, x) == 0);
 const _: () = assert!(offset_of!(Frame, pc) == 248);
 const _: () = assert!(offset_of!(Frame, pstate) == 256);
+const _: () = assert!(SIMPLE[0].0 & 0xffff == 0 && SIMPLE[1].0 & 0xffff == 0);
 
 global_asm!(
     r#"
@@ -42,6 +47,14 @@ global_asm!(
     stp     x27, x28, [sp, #216]
     .endm
 
+    // Compares w0 with the function identifier `high` << 16; its answer goes to w3. Clobbers w2.
+    .macro bk_simple_call high, answer_high, answer_low
+    movz    w2, #\high, lsl #16
+    movz    w3, #\answer_high, lsl #16
+    movk    w3, #\answer_low
+    cmp     w0, w2
+    .endm
+
     // After ERET nothing may run on speculatively.
     .macro bk_return
     eret
@@ -50,7 +63,17 @@ global_asm!(
     .endm
 
     .text
+    // Where an instruction ends that was carried out for a guest in AArch64 state: BTYPE becomes 0,
+    // and a single step is used up.
     .balign 16
+bk_step:
+    mrs     x2, elr_el2
+    mrs     x3, spsr_el2
+    add     x2, x2, #4
+    and     x3, x3, #~(3 << 10)
+    and     x3, x3, #~(1 << 21)
+    msr     elr_el2, x2
+    msr     spsr_el2, x3
 bk_restore_caller:
     ldp     x2, x3, [sp, #16]
     ldp     x4, x5, [sp, #32]
@@ -86,13 +109,30 @@ bk_restore_all:
 
     .balign 16
 bk_lower_synchronous:
-    stp     x2, x3, [sp, #16]
     mrs     x1, esr_el2
-    lsr     x2, x1, #26
-    cmp     x2, #0x16               // HVC, AArch64
-    b.eq    1f
-    cmp     x2, #0x17               // SMC, AArch64
-    b.ne    2f
+    stp     x2, x3, [sp, #16]
+    lsr     w2, w1, #26
+    sub     w2, w2, #0x16           // HVC, AArch64
+    cmp     w2, #1                  // SMC, AArch64
+    b.ls    2f
+    cmp     w2, #0x18 - 0x16        // a system register
+    b.eq    bk_register
+    cmp     w2, #0x24 - 0x16        // a data abort
+    b.eq    bk_access
+bk_trap:
+    bk_save_caller
+bk_trap_saved:
+    bk_save_callee
+    mrs     x2, elr_el2
+    mrs     x3, spsr_el2
+    stp     x2, x3, [sp, #248]
+    mrs     x1, esr_el2
+    mrs     x2, far_el2
+    mrs     x3, hpfar_el2
+    mov     x0, sp
+    bl      bk_role_trap
+    b       bk_restore_all
+2:  b.ne    3f
     mrs     x3, elr_el2             // a trapped SMC has not moved on
     add     x3, x3, #4
     msr     elr_el2, x3
@@ -100,21 +140,56 @@ bk_lower_synchronous:
     bic     x3, x3, #(1 << 21)
     bic     x3, x3, #(3 << 10)
     msr     spsr_el2, x3
+    b       1f
+3:  tst     w1, #0xffff             // the immediate
+    b.eq    bk_simple
 1:  bk_save_caller
     mov     x0, sp
     bl      bk_role_call
     cbnz    x0, bk_full
     b       bk_restore_caller
-2:  bk_save_caller
-    bk_save_callee
-    mrs     x2, elr_el2
+
+    // Rt stands in bits 9-5.
+    .balign 16
+bk_register:
+    ubfx    w2, w1, #5, #5
+    sub     w2, w2, #19
+    cmp     w2, #28 - 19
+    b.ls    bk_trap
+    bk_save_caller
+    mov     x0, sp
+    bl      bk_role_register
+    cbz     x0, bk_step
+    b       bk_trap_saved
+
+    // SRT stands in bits 20-16, if the syndrome describes the access, which the handler checks.
+    .balign 16
+bk_access:
     mrs     x3, spsr_el2
-    stp     x2, x3, [sp, #248]
+    ubfx    w2, w1, #16, #5
+    tbnz    w3, #4, bk_trap         // AArch32
+    sub     w2, w2, #19
+    cmp     w2, #28 - 19
+    b.ls    bk_trap
+    bk_save_caller
     mrs     x2, far_el2
     mrs     x3, hpfar_el2
     mov     x0, sp
-    bl      bk_role_trap
-    b       bk_restore_all
+    bl      bk_role_access
+    cbz     x0, bk_step
+    b       bk_trap_saved
+
+    // The two most usual calls whose answer never changes.
+bk_simple:
+    bk_simple_call {first_high}, {first_answer_high}, {first_answer_low}
+    b.eq    4f
+    bk_simple_call {second_high}, {second_answer_high}, {second_answer_low}
+    b.ne    1b
+4:  mov     w0, w3
+    ldp     x2, x3, [sp, #16]
+    ldr     x1, [sp, #8]
+    add     sp, sp, #272
+    bk_return
 
     .balign 16
 bk_lower_interrupt:
@@ -206,7 +281,13 @@ bk_vectors:
     bk_vector_lower bk_lower_interrupt
     bk_vector_lower bk_lower_system_error
     .balign 128
-    "#
+    "#,
+    first_high = const SIMPLE[0].0 >> 16,
+    first_answer_high = const SIMPLE[0].1 >> 16,
+    first_answer_low = const SIMPLE[0].1 & 0xffff,
+    second_high = const SIMPLE[1].0 >> 16,
+    second_answer_high = const SIMPLE[1].1 >> 16,
+    second_answer_low = const SIMPLE[1].1 & 0xffff,
 );
 
 unsafe extern "C" {
@@ -232,33 +313,55 @@ macro_rules! image {
         #[unsafe(no_mangle)]
         extern "C" fn bk_secondary_main() -> ! {
             // SAFETY: this CPU has just started and has no other token or role reference.
-            let (role, mut hardware) = unsafe { $crate::enter_secondary::<$role>() };
-            $secondary(role, &mut hardware)
+            let (role, hardware) = unsafe { $crate::enter_secondary::<$role>() };
+            $secondary(role, hardware)
         }
 
         // SAFETY: the name is the one that `vectors.rs` calls.
         #[unsafe(no_mangle)]
         extern "C" fn bk_role_call(frame: &mut machine::Frame, esr: u64) -> machine::Next {
             // SAFETY: called from a vector, so no other token or role reference is alive here.
-            let (role, mut hardware) = unsafe { $crate::enter::<$role>() };
-            machine::ExitHandler::call(role, &mut hardware, frame, $crate::conduit(esr))
+            let (role, hardware) = unsafe { $crate::enter::<$role>() };
+            machine::ExitHandler::call(role, hardware, frame, $crate::conduit(esr))
         }
 
         // SAFETY: the name is the one that `vectors.rs` calls.
         #[unsafe(no_mangle)]
         extern "C" fn bk_role_interrupt() -> machine::Next {
             // SAFETY: called from a vector, so no other token or role reference is alive here.
-            let (role, mut hardware) = unsafe { $crate::enter::<$role>() };
-            machine::ExitHandler::interrupt(role, &mut hardware)
+            let (role, hardware) = unsafe { $crate::enter::<$role>() };
+            machine::ExitHandler::interrupt(role, hardware)
+        }
+
+        // SAFETY: the name is the one that `vectors.rs` calls.
+        #[unsafe(no_mangle)]
+        extern "C" fn bk_role_register(frame: &mut machine::Frame, esr: u64) -> machine::Short {
+            // SAFETY: called from a vector, so no other token or role reference is alive here.
+            let (role, hardware) = unsafe { $crate::enter::<$role>() };
+            machine::ExitHandler::register(role, hardware, frame, esr)
+        }
+
+        // SAFETY: the name is the one that `vectors.rs` calls.
+        #[unsafe(no_mangle)]
+        extern "C" fn bk_role_access(
+            frame: &mut machine::Frame,
+            esr: u64,
+            far: u64,
+            hpfar: u64,
+        ) -> machine::Short {
+            // SAFETY: called from a vector, so no other token or role reference is alive here.
+            let (role, hardware) = unsafe { $crate::enter::<$role>() };
+            let syndrome = machine::Syndrome { esr, far, hpfar };
+            machine::ExitHandler::access(role, hardware, frame, &syndrome)
         }
 
         // SAFETY: the name is the one that `vectors.rs` calls.
         #[unsafe(no_mangle)]
         extern "C" fn bk_role_trap(frame: &mut machine::Frame, esr: u64, far: u64, hpfar: u64) {
             // SAFETY: called from a vector, so no other token or role reference is alive here.
-            let (role, mut hardware) = unsafe { $crate::enter::<$role>() };
+            let (role, hardware) = unsafe { $crate::enter::<$role>() };
             let syndrome = machine::Syndrome { esr, far, hpfar };
-            machine::ExitHandler::trap(role, &mut hardware, frame, &syndrome);
+            machine::ExitHandler::trap(role, hardware, frame, &syndrome);
         }
 
         // SAFETY: the name is the one that `vectors.rs` calls.
@@ -270,17 +373,17 @@ macro_rules! image {
             hpfar: u64,
         ) {
             // SAFETY: called from a vector, so no other token or role reference is alive here.
-            let (role, mut hardware) = unsafe { $crate::enter::<$role>() };
+            let (role, hardware) = unsafe { $crate::enter::<$role>() };
             let syndrome = machine::Syndrome { esr, far, hpfar };
-            machine::ExitHandler::system_error(role, &mut hardware, frame, &syndrome);
+            machine::ExitHandler::system_error(role, hardware, frame, &syndrome);
         }
 
         // SAFETY: the name is the one that `vectors.rs` calls.
         #[unsafe(no_mangle)]
         extern "C" fn bk_role_full(frame: &mut machine::Frame) {
             // SAFETY: called from a vector, so no other token or role reference is alive here.
-            let (role, mut hardware) = unsafe { $crate::enter::<$role>() };
-            machine::ExitHandler::full(role, &mut hardware, frame);
+            let (role, hardware) = unsafe { $crate::enter::<$role>() };
+            machine::ExitHandler::full(role, hardware, frame);
         }
     };
 }

@@ -23,6 +23,16 @@ pub enum Next {
     Full = 1,
 }
 
+/// Whether a short handler has carried out the instruction that trapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u64)]
+pub enum Short {
+    /// It has: the guest goes on behind the instruction.
+    Done = 0,
+    /// It has done nothing: save all registers, then call [`ExitHandler::trap`].
+    Refused = 1,
+}
+
 /// A role, as the vectors call it. `H` is the hardware token of the CPU that runs the call.
 ///
 /// Interrupts are masked throughout, and no handler is entered twice on one CPU. A handler returns
@@ -34,6 +44,15 @@ pub trait ExitHandler<H> {
 
     /// Handles a physical interrupt. The frame is as in [`ExitHandler::call`].
     fn interrupt(&mut self, hardware: &mut H) -> Next;
+
+    /// Carries out a trapped MRS, MSR or system instruction of AArch64 state whose operand is not
+    /// one of x19–x28, if that is short. The frame is as in [`ExitHandler::call`], and stays as it is
+    /// but for the operand.
+    fn register(&mut self, hardware: &mut H, frame: &mut Frame, esr: u64) -> Short;
+
+    /// Carries out the instruction behind a data abort, under the conditions of
+    /// [`ExitHandler::register`].
+    fn access(&mut self, hardware: &mut H, frame: &mut Frame, syndrome: &Syndrome) -> Short;
 
     /// Handles any other synchronous exception. All of the frame is valid and is restored.
     fn trap(&mut self, hardware: &mut H, frame: &mut Frame, syndrome: &Syndrome);

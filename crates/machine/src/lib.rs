@@ -17,7 +17,7 @@ mod time;
 mod world;
 
 pub use console::Console;
-pub use exit::{Conduit, ExitHandler, Next, Syndrome};
+pub use exit::{Conduit, ExitHandler, Next, Short, Syndrome};
 pub use irq::{Active, IrqHardware, PhysicalInterrupt, VirtualCpuInterface};
 pub use memory::{GuestMemory, GuestMemoryError, Invalidation, TableMemory, Tlb};
 pub use power::{CpuPower, SecureCall, SmcccResult};

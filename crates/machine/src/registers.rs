@@ -20,12 +20,14 @@ pub struct Frame {
 
 impl Frame {
     /// Reads register `index` as an instruction's operand: 31 is XZR and reads 0.
+    #[inline]
     #[must_use]
     pub fn operand(&self, index: u8) -> u64 {
         self.x.get(usize::from(index)).copied().unwrap_or(0)
     }
 
     /// Writes register `index` as an instruction's operand: 31 is XZR and is ignored.
+    #[inline]
     pub fn set_operand(&mut self, index: u8, value: u64) {
         if let Some(register) = self.x.get_mut(usize::from(index)) {
             *register = value;

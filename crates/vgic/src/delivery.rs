@@ -204,16 +204,21 @@ impl VcpuInterrupts {
         id.is_sgi() && self.renew_group1(id.get() & 0xf, None, hw)
     }
 
-    /// As [`VcpuInterrupts::renew_sgi`], for a PPI whose physical interrupt, of the same number, has
-    /// come again: otherwise [`VcpuInterrupts::inject_hardware_ppi`] is what to call.
+    /// As [`VcpuInterrupts::renew_sgi`], for a PPI whose physical interrupt has come again: if it was
+    /// not renewed, [`VcpuInterrupts::inject_hardware_ppi`] is what to call.
     #[inline(always)]
-    pub fn renew_hardware_ppi<H: VirtualCpuInterface>(&mut self, id: IntId, hw: &mut H) -> bool {
+    pub fn renew_hardware_ppi<H: VirtualCpuInterface>(
+        &mut self,
+        id: IntId,
+        physical: IntId,
+        hw: &mut H,
+    ) -> bool {
         let number = id.get() & 0x1f;
-        let physical = self.physical.get(number as usize).copied().unwrap_or(0);
+        let known = self.physical.get(number as usize).copied().unwrap_or(0);
         id.is_private()
             && self.linked & bit(number) != 0
-            && u32::from(physical) == number
-            && self.renew_group1(number, Some(physical), hw)
+            && u32::from(known) == physical.get()
+            && self.renew_group1(number, Some(known), hw)
     }
 
     /// Renews private interrupt `number`, of group 1 and configured to be signaled, in the list

@@ -154,10 +154,12 @@ fn an_sgi_is_renewed_as_the_long_way_does_it_once_the_guest_has_ended_it() {
 
 #[test]
 fn a_timer_is_renewed_as_the_long_way_does_it_once_the_guest_has_ended_it() {
-    let id = IntId::new(27);
-    let short = |vcpu: &mut VcpuInterrupts, hw: &mut FakeInterface| vcpu.renew_hardware_ppi(id, hw);
+    let (id, physical) = (IntId::new(27), IntId::new(26));
+    let short = |vcpu: &mut VcpuInterrupts, hw: &mut FakeInterface| {
+        vcpu.renew_hardware_ppi(id, physical, hw)
+    };
     let long = |vcpu: &mut VcpuInterrupts, hw: &mut FakeInterface| {
-        assert!(vcpu.inject_hardware_ppi(id, id).is_empty());
+        assert!(vcpu.inject_hardware_ppi(id, physical).is_empty());
         assert_eq!(vcpu.deliver_private(hw), PrivateDelivery::Done);
     };
     assert!(!compare(|_| {}, short, long), "it is pending");

@@ -28,17 +28,6 @@ impl Cpu {
         let immediate = match conduit {
             Conduit::Hvc { immediate } | Conduit::Smc { immediate } => immediate,
         };
-        if immediate == 0
-            && let Some(answer) = simple_answer(frame.operand(0))
-        {
-            frame.set_operand(0, answer);
-            return;
-        }
-        self.other_call(hw, frame, immediate);
-    }
-
-    #[inline(never)]
-    fn other_call<H: Hardware>(&mut self, hw: &mut H, frame: &mut Frame, immediate: u16) {
         let mut arguments = [0; 8];
         for (argument, register) in arguments.iter_mut().zip(&frame.x) {
             *argument = *register;

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use bulkhead_core::Deadlines;
 use bulkhead_core::vm_state::VmEdge;
 use core::fmt::Write;
-use machine::{Conduit, ExitHandler, Frame, Hardware, Next, Syndrome};
+use machine::{Conduit, ExitHandler, Frame, Hardware, Next, Short, Syndrome};
 
 /// One CPU: the vCPU that it runs, and when it wants to be woken.
 pub struct Cpu {
@@ -109,7 +109,7 @@ impl Cpu {
     }
 
     /// Returns how an exit goes on after its handler.
-    fn next(&self) -> Next {
+    pub(crate) fn next(&self) -> Next {
         if self.intent == Intent::Continue {
             Next::Resume
         } else {
@@ -127,8 +127,17 @@ impl<H: Hardware> ExitHandler<H> for Cpu {
 
     #[inline]
     fn interrupt(&mut self, hw: &mut H) -> Next {
-        self.physical_interrupt(hw);
-        self.next()
+        self.interrupt_guest(hw)
+    }
+
+    #[inline]
+    fn register(&mut self, hw: &mut H, frame: &mut Frame, esr: u64) -> Short {
+        self.short_register(hw, frame, esr)
+    }
+
+    #[inline]
+    fn access(&mut self, _hw: &mut H, frame: &mut Frame, syndrome: &Syndrome) -> Short {
+        self.short_access(frame, syndrome)
     }
 
     fn trap(&mut self, hw: &mut H, frame: &mut Frame, syndrome: &Syndrome) {

@@ -6,7 +6,7 @@ use crate::cpu::{Cpu, Intent};
 use addr::{IntId, VcpuIndex};
 use bulkhead_core::Post;
 use core::sync::atomic::Ordering;
-use machine::{Hardware, PhysicalInterrupt};
+use machine::{Hardware, Next, PhysicalInterrupt};
 use vgic::{PrivateDelivery, PrivateSet};
 use vtimer::TimerKind;
 
@@ -14,14 +14,42 @@ use vtimer::TimerKind;
 const SLICES_PER_SECOND: u64 = 200;
 
 impl Cpu {
-    /// Takes one physical interrupt, while a guest runs or while the CPU idles.
-    #[inline]
-    pub(crate) fn physical_interrupt<H: Hardware>(&mut self, hw: &mut H) {
+    /// Takes one physical interrupt, while a guest runs. The guest's own timer, which comes again and
+    /// again, takes the short way.
+    #[inline(always)]
+    pub(crate) fn interrupt_guest<H: Hardware>(&mut self, hw: &mut H) -> Next {
         let Some(interrupt) = hw.acknowledge() else {
-            return;
+            return Next::Resume;
         };
-        let lines = self.hypervisor.interrupts;
         hw.drop_priority(interrupt);
+        if interrupt.id == self.hypervisor.interrupts.virtual_timer
+            && let Some(vcpu) = &mut self.current
+            && vcpu
+                .interrupts
+                .renew_hardware_ppi(guest_dtb::VIRTUAL_TIMER, interrupt.id, hw)
+        {
+            return Next::Resume;
+        }
+        self.handle_interrupt(hw, interrupt)
+    }
+
+    /// Takes one physical interrupt, while the CPU idles.
+    pub(crate) fn physical_interrupt<H: Hardware>(&mut self, hw: &mut H) {
+        if let Some(interrupt) = hw.acknowledge() {
+            hw.drop_priority(interrupt);
+            let _ = self.handle_interrupt(hw, interrupt);
+        }
+    }
+
+    #[inline(never)]
+    fn handle_interrupt<H: Hardware>(&mut self, hw: &mut H, interrupt: PhysicalInterrupt) -> Next {
+        self.dispatch_interrupt(hw, interrupt);
+        self.next()
+    }
+
+    #[inline]
+    fn dispatch_interrupt<H: Hardware>(&mut self, hw: &mut H, interrupt: PhysicalInterrupt) {
+        let lines = &self.hypervisor.interrupts;
         // A guest's timer stays active until the guest ends it.
         if interrupt.id == lines.virtual_timer {
             self.guest_timer(hw, guest_dtb::VIRTUAL_TIMER, interrupt.id);

@@ -43,6 +43,7 @@ mod post_mortem;
 mod power;
 mod schedule;
 mod shared;
+mod short_way;
 mod stop;
 mod sysreg;
 mod vcpu;

@@ -42,8 +42,8 @@ impl Cpu {
     }
 
     /// Sends an SGI: to the own vCPU at once, to others through their mailboxes.
-    #[inline]
-    fn send_sgi<H: Hardware>(&mut self, hw: &mut H, register: SgiRegister, value: u64) {
+    #[inline(never)]
+    pub(crate) fn send_sgi<H: Hardware>(&mut self, hw: &mut H, register: SgiRegister, value: u64) {
         let register = match register {
             SgiRegister::Group1 => vgic::SgiRegister::Sgi1,
             SgiRegister::AliasGroup1 => vgic::SgiRegister::Asgi1,

@@ -19,7 +19,7 @@ use archive::Writer;
 use bulkhead_core::vcpu_state::VcpuState;
 use bulkhead_core::vm_state::VmState;
 use id_registers::HostIdRegisters;
-use machine::{Conduit, ExitHandler, Frame, Next, Syndrome};
+use machine::{Conduit, ExitHandler, Frame, Next, Short, Syndrome};
 use machine_fakes::FakeMachine;
 use manifest::{Description, Device, Kernel, KernelFormat, Pinning, VmDescription, WarmReset};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -326,7 +326,26 @@ impl Bench {
 
     pub(super) fn trap(&mut self, cpu: usize, esr: u64, far: u64, hpfar: u64) -> Came {
         let syndrome = Syndrome { esr, far, hpfar };
-        self.on(cpu, |cpu, hw, frame| cpu.trap(hw, frame, &syndrome))
+        // As the vectors do: the short handlers are asked first, and the vector steps over.
+        self.on(cpu, |cpu, hw, frame| {
+            let register = match esr >> 26 {
+                0x18 => esr >> 5 & 0x1f,
+                0x24 if frame.pstate & 0x10 == 0 => esr >> 16 & 0x1f,
+                _ => 19,
+            };
+            let short = match (register, esr >> 26) {
+                (19..=28, _) => Short::Refused,
+                (_, 0x18) => cpu.register(hw, frame, esr),
+                (_, _) => cpu.access(hw, frame, &syndrome),
+            };
+            match short {
+                Short::Done => {
+                    frame.pc = frame.pc.wrapping_add(4);
+                    frame.pstate &= !(3 << 10 | 1 << 21);
+                }
+                Short::Refused => cpu.trap(hw, frame, &syndrome),
+            }
+        })
     }
 
     pub(super) fn system_error(&mut self, cpu: usize, esr: u64) -> Came {
