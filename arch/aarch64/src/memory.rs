@@ -10,7 +10,7 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use lock::Lock;
-use machine::{GuestMemory, GuestMemoryError, TableMemory};
+use machine::{Accounting, GuestMemory, GuestMemoryError, OwnMemory, TableMemory};
 
 /// Largest power of two of bytes that the heap can hand out at once, plus one.
 const ORDERS: usize = 33;
@@ -106,6 +106,15 @@ fn descriptor(table: Pa, index: usize) -> &'static AtomicU64 {
     // SAFETY: `table` is what `allocate` returned, so the descriptor lies in mapped heap memory that
     // only `TableMemory` uses; it is only reached as an atomic.
     unsafe { &*(address as *const AtomicU64) }
+}
+
+impl Accounting for ThisCpu {
+    fn own_memory(&self) -> OwnMemory {
+        OwnMemory {
+            heap: heap_in_use(),
+            tables: tables_in_use(),
+        }
+    }
 }
 
 impl TableMemory for ThisCpu {

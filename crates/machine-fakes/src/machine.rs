@@ -7,8 +7,8 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 use machine::{
-    Clock, Console, CpuPower, GuestMemory, GuestMemoryError, Invalidation, Random, Randomness,
-    SecureCall, SmcccResult, TableMemory, Tlb,
+    Accounting, Clock, Console, CpuPower, GuestMemory, GuestMemoryError, Invalidation, OwnMemory,
+    Random, Randomness, SecureCall, SmcccResult, TableMemory, Tlb,
 };
 
 /// One CPU of a fake machine. Implements [`machine::Hardware`].
@@ -151,6 +151,12 @@ impl Clock for FakeMachine {
     fn set_deadline(&mut self, deadline: Option<u64>) {
         self.calls.push(Call::SetDeadline(deadline));
         self.clock.deadline = deadline;
+    }
+}
+
+impl Accounting for FakeMachine {
+    fn own_memory(&self) -> OwnMemory {
+        OwnMemory::default()
     }
 }
 

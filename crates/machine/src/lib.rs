@@ -19,7 +19,9 @@ mod world;
 pub use console::Console;
 pub use exit::{Conduit, ExitHandler, Next, Short, Syndrome};
 pub use irq::{Active, IrqHardware, PhysicalInterrupt, VirtualCpuInterface};
-pub use memory::{GuestMemory, GuestMemoryError, Invalidation, TableMemory, Tlb};
+pub use memory::{
+    Accounting, GuestMemory, GuestMemoryError, Invalidation, OwnMemory, TableMemory, Tlb,
+};
 pub use power::{CpuPower, SecureCall, SmcccResult};
 pub use random::{Random, Randomness};
 pub use registers::{El1Registers, FpRegisters, Frame, VcpuRegisters};
@@ -36,6 +38,7 @@ pub trait Hardware:
     + CpuPower
     + Tlb
     + TableMemory
+    + Accounting
     + GuestMemory
     + SecureCall
     + Randomness
@@ -52,6 +55,7 @@ impl<T> Hardware for T where
         + CpuPower
         + Tlb
         + TableMemory
+        + Accounting
         + GuestMemory
         + SecureCall
         + Randomness

@@ -24,6 +24,21 @@ pub trait TableMemory {
     fn free(&mut self, table: Pa, order: u32);
 }
 
+/// The memory that the hypervisor itself uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnMemory {
+    /// Bytes of its heap, tables included.
+    pub heap: usize,
+    /// Tables that [`TableMemory::allocate`] has handed out, in pages.
+    pub tables: usize,
+}
+
+/// Counts what the hypervisor itself uses: whatever guests do, it comes back to where it was.
+pub trait Accounting {
+    /// Returns how much memory is in use.
+    fn own_memory(&self) -> OwnMemory;
+}
+
 /// What must leave the TLBs of all CPUs before a changed translation may be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Invalidation {

@@ -10,7 +10,7 @@ use bulkhead_core::vcpu_state::VcpuEdge;
 use bulkhead_core::vm_state::{VmEdge, VmState};
 use core::fmt;
 use core::sync::atomic::Ordering;
-use machine::{Frame, Hardware};
+use machine::{Frame, Hardware, OwnMemory};
 
 /// How a VM ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,10 +111,12 @@ impl Hypervisor {
             Ok(VmState::PoweringOff) => {
                 let _ = vm.life.take(VmEdge::Stopped);
                 self.log(hw, format_args!("VM {} is off", vm.name));
+                self.report_own_memory(hw);
                 self.ended(hw, End::Order);
             }
             Ok(VmState::Resetting) => {
                 self.log(hw, format_args!("VM {} resets", vm.name));
+                self.report_own_memory(hw);
                 self.reset(hw, vm);
             }
             Ok(VmState::Crashing) => {
@@ -123,11 +125,21 @@ impl Hypervisor {
                     hw,
                     format_args!("VM {} has crashed and stays stopped", vm.name),
                 );
+                self.report_own_memory(hw);
                 self.ended(hw, End::Crash);
             }
             Ok(VmState::Off | VmState::Loading | VmState::Running | VmState::Crashed) => {}
             Err(error) => self.log(hw, format_args!("VM {}: {error}", vm.name)),
         }
+    }
+
+    /// Says how much memory the hypervisor uses: the same at each end of a VM, or something leaks.
+    fn report_own_memory<H: Hardware>(&self, hw: &mut H) {
+        let OwnMemory { heap, tables } = hw.own_memory();
+        self.log(
+            hw,
+            format_args!("in use: {heap} bytes of heap, {tables} pages of tables"),
+        );
     }
 
     /// Puts everything of a VM whose vCPUs are off into its first state, and loads it again.

@@ -167,7 +167,8 @@ fn d3_cpu_off_of_the_last_vcpu_ends_the_vm() {
     assert_eq!(bench.vm_state(0), VmState::Off);
     assert_eq!(
         bench.output(),
-        "bulkhead: VM alpha is off\r\nbulkhead: machine off: 1 VM(s) ended in order, 0 crashed\r\n"
+        "bulkhead: VM alpha is off\r\nbulkhead: in use: 0 bytes of heap, 0 pages of tables\r\n\
+         bulkhead: machine off: 1 VM(s) ended in order, 0 crashed\r\n"
     );
     bench.settle();
     bench.check_rest();
