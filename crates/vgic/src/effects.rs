@@ -57,7 +57,8 @@ impl VcpuSet {
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.words.iter().all(|word| *word == 0)
+        // All of them without a look in between: that is shorter, as sets are nearly always empty.
+        self.words.iter().fold(0, |union, word| union | word) == 0
     }
 
     /// Adds all members of `other`.

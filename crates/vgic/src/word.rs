@@ -23,6 +23,9 @@ mod unit {
     pub(super) const CONFIGURATION_LAST: u32 = 25;
 }
 
+/// Where the last of them ends, in bytes.
+const ARRAYS_END: u32 = 0xd00;
+
 /// What a word of an array of registers reads as.
 enum BankWord {
     /// This.
@@ -73,15 +76,18 @@ impl Distributor {
             return None;
         }
         if offset < 0x80 {
-            return match self.control_word(offset) {
-                Some(word) => Some(word),
-                None => distributor::is_silent_register(offset).then_some(0),
-            };
+            let word = self.control_word(offset);
+            if word.is_none() && !distributor::is_silent_register(offset) {
+                self.count_error();
+            }
+            return Some(word.unwrap_or(0));
         }
-        match bank_word(offset, |bank| self.bank(bank)) {
-            BankWord::Is(word) => return Some(word),
-            BankWord::InFlight => return None,
-            BankWord::Elsewhere => {}
+        if offset < ARRAYS_END {
+            match bank_word(offset, |bank| self.bank(bank)) {
+                BankWord::Is(word) => return Some(word),
+                BankWord::InFlight => return None,
+                BankWord::Elsewhere => {}
+            }
         }
         // In the same units.
         match offset >> 7 {

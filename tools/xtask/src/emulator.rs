@@ -206,7 +206,7 @@ pub(crate) fn become_owned(parent: u32, command: &[OsString]) -> Result<std::con
 }
 
 /// Returns a command whose process ends when ours does, however that happens.
-fn owned(program: &Path, arguments: &[OsString]) -> Result<Command> {
+pub(crate) fn owned(program: &Path, arguments: &[OsString]) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("cannot find this program")?);
     command
         .arg("own")

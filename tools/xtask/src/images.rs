@@ -4,7 +4,7 @@ use crate::cli::{BareOptions, BuildImageOptions};
 use crate::setup::rust_target::{self, RustTarget, TARGET};
 use crate::{elf, paths, process, setup};
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// Names one image: a package under `images/` or `payloads/`, and its binary.
@@ -76,9 +76,7 @@ pub(crate) fn build_hypervisor(target: &RustTarget) -> Result<Image> {
 /// Builds one image and writes its raw binary beside its ELF.
 pub(crate) fn build(target: &RustTarget, package: &str, bin: &str) -> Result<Image> {
     let mut command = cargo(target);
-    command
-        .args(["build", "--quiet", "--target", TARGET, "--profile", PROFILE])
-        .args(["--package", package, "--bin", bin]);
+    command.args(build_arguments(package, bin));
     process::run(&mut command).with_context(|| format!("cannot build the image {package}"))?;
 
     let elf_path = folder().join(bin);
@@ -100,9 +98,30 @@ pub(crate) fn build(target: &RustTarget, package: &str, bin: &str) -> Result<Ima
     })
 }
 
+/// Returns cargo's arguments for building one image.
+pub(crate) fn build_arguments<'a>(package: &'a str, bin: &'a str) -> [&'a str; 10] {
+    [
+        "build",
+        "--quiet",
+        "--target",
+        TARGET,
+        "--profile",
+        PROFILE,
+        "--package",
+        package,
+        "--bin",
+        bin,
+    ]
+}
+
 /// Returns the folder that images and their raw binaries are built into.
 pub(crate) fn folder() -> PathBuf {
-    paths::target_dir().join(TARGET).join(PROFILE)
+    folder_in(&paths::target_dir())
+}
+
+/// As [`folder`], below another folder that cargo builds into.
+pub(crate) fn folder_in(target_dir: &Path) -> PathBuf {
+    target_dir.join(TARGET).join(PROFILE)
 }
 
 /// Returns a cargo that finds core and alloc of the bare-metal target.

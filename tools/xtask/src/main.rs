@@ -1,5 +1,6 @@
 //! Does everything that a developer of Bulkhead does, as one command: `cargo xtask`.
 
+mod bench;
 mod check;
 mod cli;
 mod console;
@@ -49,6 +50,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::BuildImage(options) => images::command(&options)?,
         Command::Guests(options) => guests::command(&options)?,
         Command::Test(options) => test::command(&options)?,
+        Command::Bench(options) => bench::command(&options)?,
         Command::Check(options) => check::command(&options)?,
         Command::Fuzz(options) => fuzz::command(&options)?,
         Command::Run(options) => run::command(&options)?,
