@@ -19,6 +19,7 @@ mod programs;
 mod setup;
 
 pub use console::{Console, Ending};
+pub use programs::run_image;
 pub use setup::{Setup, Vm};
 
 use std::time::Duration;

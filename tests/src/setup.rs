@@ -11,6 +11,16 @@ pub struct Setup {
     cpus: u16,
     limit: Duration,
     vms: Vec<Vm>,
+    clock: Clock,
+}
+
+/// What the machine's clock follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clock {
+    /// The host's time.
+    Host,
+    /// The count of instructions.
+    Instructions,
 }
 
 /// A VM of a [`Setup`].
@@ -24,6 +34,7 @@ pub struct Vm {
     cmdline: String,
     pinning: Option<Vec<u16>>,
     warm_reset: &'static str,
+    spis: Option<u16>,
 }
 
 impl Vm {
@@ -40,6 +51,7 @@ impl Vm {
             cmdline: "console=ttyAMA0 panic=-1 reboot=panic_warm".to_owned(),
             pinning: None,
             warm_reset: "crash",
+            spis: None,
         }
     }
 
@@ -50,11 +62,31 @@ impl Vm {
             name: name.to_owned(),
             vcpus: 1,
             memory: "64M",
-            kernel: programs::test_guest().display().to_string(),
+            kernel: programs::payload("test-guest").display().to_string(),
             initrd: None,
             cmdline: format!("case={case}"),
             pinning: None,
             warm_reset: "reset",
+            spis: None,
+        }
+    }
+
+    /// The hostile guest, which takes commands on its console.
+    #[must_use]
+    pub fn hostile_guest(name: &str) -> Self {
+        Self {
+            kernel: programs::payload("hostile-guest").display().to_string(),
+            cmdline: String::new(),
+            ..Self::test_guest(name, "")
+        }
+    }
+
+    /// A neighbour that hashes its memory for ever, and prints what it found.
+    #[must_use]
+    pub fn heartbeat(name: &str) -> Self {
+        Self {
+            cmdline: "mode=heartbeat".to_owned(),
+            ..Self::hostile_guest(name)
         }
     }
 
@@ -69,6 +101,13 @@ impl Vm {
     #[must_use]
     pub fn pinned(mut self, cpus: &[u16]) -> Self {
         self.pinning = Some(cpus.to_vec());
+        self
+    }
+
+    /// Sets the number of shared interrupts; the default one if it isn't.
+    #[must_use]
+    pub fn spis(mut self, spis: u16) -> Self {
+        self.spis = Some(spis);
         self
     }
 
@@ -90,6 +129,7 @@ impl Vm {
             cmdline,
             pinning,
             warm_reset,
+            spis,
         } = self;
         // Writing to a string can't fail.
         let _ = writeln!(
@@ -100,6 +140,9 @@ impl Vm {
         );
         if let Some(initrd) = initrd {
             let _ = writeln!(text, "initrd = {initrd:?}");
+        }
+        if let Some(spis) = spis {
+            let _ = writeln!(text, "spis = {spis}");
         }
         if let Some(pinning) = pinning {
             let _ = writeln!(text, "pinning = {pinning:?}");
@@ -115,7 +158,15 @@ impl Setup {
             cpus,
             limit: Duration::from_secs(300),
             vms,
+            clock: Clock::Host,
         }
+    }
+
+    /// Has the machine's clock count instructions, one a nanosecond.
+    #[must_use]
+    pub fn counting_instructions(mut self) -> Self {
+        self.clock = Clock::Instructions;
+        self
     }
 
     /// Sets after how long the run is ended as a failure; 300 s if it isn't.
@@ -143,6 +194,9 @@ impl Setup {
             .arg(&description)
             .args(["--cpus", &self.cpus.to_string()])
             .args(["--timeout", &self.limit.as_secs().to_string()]);
+        if self.clock == Clock::Instructions {
+            command.arg("--icount");
+        }
         if is_native() {
             command.arg("--native");
         }

@@ -6,6 +6,7 @@ mod devices;
 mod features;
 mod gic_registers;
 mod interrupts;
+mod kept;
 mod memory;
 mod power;
 mod system_registers;
@@ -67,6 +68,8 @@ pub(crate) const CASES: &[Case] = cases! {
     b2_unaligned: Answered, 1, tables::unaligned, "unaligned accesses to devices, mapped as Normal";
     b3_region_ends: Answered, 1, tables::region_ends, "accesses across the ends of pages and regions";
     b4_extensions: Answered, 1, devices::extensions, "sign-extending loads, and loads to XZR";
+    b4_operands: Answered, 1, kept::operands, "a device and an ID register, read through each register";
+    b4_registers_kept: Answered, 1, kept::registers, "all registers around each kind of exit";
     b5_reserved: Answered, 1, devices::reserved, "writes to reserved and read-only offsets";
     b6_aarch32: Answered, 1, user::aarch32, "a device from A32 and T32 code, in an IT block too";
     b7_changed_code: Answered, 2, devices::changed_code, "a load at a page's end that another vCPU rewrites meanwhile";
@@ -96,6 +99,7 @@ pub(crate) const CASES: &[Case] = cases! {
     e10_level: Answered, 1, interrupts::level, "a line that is never deasserted";
     e11_timer: Answered, 1, interrupts::timer_past, "a timer whose time is always past";
     f12_console: Answered, 1, devices::console_flood, "64 KiB to the console, without line ends";
+    i2_worst_choice: Answered, 1, interrupts::worst_choice, "all SPIs active, all pending, in the worst order";
     j1_workarounds: Answered, 1, calls::workarounds, "SMCCC_ARCH_FEATURES against what the calls do";
     d4_reset: Reset, 1, power::reset, "SYSTEM_RESET with all vCPUs on";
     a1_no_handler: Stopped, 1, memory::no_handler, "a load from no memory, with vectors in no memory";
