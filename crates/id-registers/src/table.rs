@@ -66,7 +66,7 @@ pub(crate) const FIELDS: &[Field] = &[
     field(R::ID_AA64PFR1_EL1, "SME", 24, Unsigned, Hide, TrapWhenHidden(Cptr, cptr::TSM)),
     field(R::ID_AA64PFR1_EL1, "RNDR_trap", 28, Unsigned, Hide, Nothing),
     field(R::ID_AA64PFR1_EL1, "CSV2_frac", 32, Unsigned, Limit(1), LeaveClear(Hcr, hcr::EN_SCXT)),
-    field(R::ID_AA64PFR1_EL1, "NMI", 36, Unsigned, Hide, TrapWhenHidden(Hcrx, hcrx::TALLINT)),
+    field(R::ID_AA64PFR1_EL1, "NMI", 36, Unsigned, Hide, TrapExcept(Hcrx, hcrx::TALLINT, "reading ALLINT does not trap, and shows the guest its own bit")),
     field(R::ID_AA64PFR1_EL1, "MTE_frac", 40, Unsigned, Hide, Nothing),
     field(R::ID_AA64PFR1_EL1, "GCS", 44, Unsigned, Hide, LeaveClear(Hcrx, hcrx::GCS_EN)),
     field(R::ID_AA64PFR1_EL1, "THE", 48, Unsigned, Hide, LeaveClear(Hfgrtr, hfgrtr::N_RCWMASK)),
