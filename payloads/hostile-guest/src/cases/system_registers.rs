@@ -74,6 +74,7 @@ fn batches() -> impl Iterator<Item = core::ops::Range<u32>> {
 struct Count {
     worked: u32,
     undefined: u32,
+    /// FP, SVE, SME, or the ID space (FEAT_IDST) say so with a class of their own.
     trapped: u32,
 }
 
@@ -153,7 +154,7 @@ pub(crate) fn sweep_el0() {
 
 fn report(what: &str, count: &Count) {
     say!(
-        "  {what}: {} worked, {} undefined, {} trapped by EL1's own controls",
+        "  {what}: {} worked, {} undefined, {} refused with a class of their own",
         count.worked,
         count.undefined,
         count.trapped

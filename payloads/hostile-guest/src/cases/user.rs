@@ -123,5 +123,5 @@ pub(crate) fn aarch32_traps() {
             }
         }
     }
-    say!("  {worked} worked, {undefined} undefined, {trapped} trapped by EL1's own controls");
+    say!("  {worked} worked, {undefined} undefined, {trapped} refused with a class of their own");
 }
