@@ -111,7 +111,8 @@ pub(crate) fn map(virtual_address: u64, physical: u64, size: u64, usage: Use) {
     let mut done = 0;
     while done < size {
         let (va, pa) = (virtual_address + done, physical + done);
-        let block = (va | pa) % layout::WINDOW_SIZE == 0 && size - done >= layout::WINDOW_SIZE;
+        let block =
+            (va | pa).is_multiple_of(layout::WINDOW_SIZE) && size - done >= layout::WINDOW_SIZE;
         let (level, kind, step) = if block {
             (2, BLOCK, layout::WINDOW_SIZE)
         } else {
@@ -143,6 +144,11 @@ pub(crate) fn is_mapped(virtual_address: u64) -> bool {
         table = table_va(value & ADDRESS);
     }
     true
+}
+
+/// Tells whether nothing at all is mapped in the 2 MiB from `virtual_address` on, a multiple of that.
+pub(crate) fn is_free_block(virtual_address: u64) -> bool {
+    entry(virtual_address, 2).load(Ordering::Relaxed) == 0
 }
 
 /// Returns the descriptor that maps `virtual_address` at `level`, making the tables above it.

@@ -236,33 +236,35 @@ fn prepare_cpu(index: usize, data: &crate::cpu::PerCpu) {
 
 /// Maps device registers and returns where.
 pub(crate) fn map_device(range: PaRange) -> u64 {
-    let pages = range.grow_to(0x1000).unwrap_or(range);
-    let mut at = pages.start().get();
-    while at < pages.end().get() {
-        // Two devices may share a page, or be mapped twice.
-        if !el2_table::is_mapped(layout::DEVICE + at) {
-            el2_table::map(layout::DEVICE + at, at, 0x1000, Use::Device);
-        }
-        at += 0x1000;
-    }
+    map_missing(layout::DEVICE, range, Use::Device);
     layout::DEVICE + range.start().get()
+}
+
+/// Maps the pages of `range` at their physical address + `base`, but for those that are mapped
+/// already: two devices may share a page, or be mapped twice.
+fn map_missing(base: u64, range: PaRange, usage: Use) {
+    let Some(pages) = range.grow_to(0x1000) else {
+        return;
+    };
+    let end = pages.end().get();
+    let mut at = pages.start().get();
+    while at < end {
+        let whole = at.is_multiple_of(layout::WINDOW_SIZE) && end - at >= layout::WINDOW_SIZE;
+        let size = if whole && el2_table::is_free_block(base + at) {
+            layout::WINDOW_SIZE
+        } else {
+            0x1000
+        };
+        if !el2_table::is_mapped(base + at) {
+            el2_table::map(base + at, at, size, usage);
+        }
+        at += size;
+    }
 }
 
 /// Maps what the boot loader placed in RAM, and returns its bytes.
 fn map_read_only(range: PaRange) -> &'static [u8] {
-    let Some(pages) = range.grow_to(0x1000) else {
-        return &[];
-    };
-    let mut at = pages.start().get();
-    let end = pages.end().get();
-    while at < end {
-        let block = at % layout::WINDOW_SIZE == 0 && end - at >= layout::WINDOW_SIZE;
-        let size = if block { layout::WINDOW_SIZE } else { 0x1000 };
-        if !el2_table::is_mapped(layout::OWNED + at) {
-            el2_table::map(layout::OWNED + at, at, size, Use::ReadOnly);
-        }
-        at += size;
-    }
+    map_missing(layout::OWNED, range, Use::ReadOnly);
     let pointer = (layout::OWNED + range.start().get()) as *const u8;
     // SAFETY: the range is mapped for good, and nobody writes it: it is kept out of the RAM that
     // guests and the hypervisor are given.
