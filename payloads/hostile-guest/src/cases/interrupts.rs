@@ -399,15 +399,20 @@ pub(crate) fn worst_choice() {
                 gic::set(register, priority * 0x0101_0101);
             }
             gic::set(GICD_BASE + ISENABLER + word * 4, u32::MAX);
+            // All to this CPU: others' would not be looked at.
+            for spi in word * 32..(word * 32 + 32).min(1020) {
+                let route = (GICD_BASE + IROUTER + 8 * spi) as u64;
+                let _ = crate::access::store(route, 8, read!("mpidr_el1") & 0xff_00ff_ffff);
+            }
         }
         for word in 1..words {
-            at(word as u64);
+            at((set + word * 4) as u64);
             let _ = attempt(|| gic::set(GICD_BASE + set + word * 4, u32::MAX));
         }
         // Each of these has the hypervisor choose anew: acknowledged ones, ended ones, ones that
         // were never acknowledged.
         for round in 0..40u64 {
-            at(0x100 + round);
+            at((set as u64) << 16 | round);
             let mut interrupt = SPURIOUS;
             let _ = attempt(|| interrupt = acknowledge());
             let _ = attempt(|| write!("icc_eoir1_el1", u64::from(interrupt)));
