@@ -57,7 +57,7 @@ extern "C" fn bk_fatal_exception(frame: &Frame, vector: usize, esr: u64, far: u6
         let cpu = this().index.load(Ordering::Relaxed);
         let kind = VECTORS.get(vector).copied().unwrap_or("exception");
         let _ = writeln!(out, "\nbulkhead: FATAL {kind} at EL2 on CPU {cpu}");
-        let _ = writeln!(out, "  ESR {esr:#x}: {}", trap::Esr::new(esr));
+        let _ = writeln!(out, "  {}", trap::Esr::new(esr));
         let _ = writeln!(out, "  FAR {far:#018x}{}", place(far, cpu));
         let _ = writeln!(out, "  PC  {:#018x}  PSTATE {:#x}", frame.pc, frame.pstate);
         // The word after `pstate` holds SP here (`vectors.rs`).
