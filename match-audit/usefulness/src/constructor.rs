@@ -133,7 +133,8 @@ pub(crate) fn split(info: &Info, mentioned: &[Ctor]) -> Split {
     match info {
         Info::Void => sort(Ctor::Void, false, true),
         Info::Bool => {
-            for value in [false, true] {
+            // The compiler's order, which shows in witnesses.
+            for value in [true, false] {
                 sort(
                     Ctor::Bool(value),
                     listed.contains(&Ctor::Bool(value)),

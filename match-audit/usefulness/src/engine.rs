@@ -12,6 +12,7 @@
 //! where fewer rows are in its way (*relevance*). Complete sets need all branches, so there
 //! relevance is off.
 
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use crate::compile::{Cell, Head, Patterns};
@@ -111,6 +112,8 @@ pub(crate) struct Engine<'t, 'c, C: Types> {
     work_limit: u64,
     found_limit: usize,
     path: Vec<Step>,
+    /// The lineage for each alternative of a lineage: an or-pattern may be met in many branches.
+    alternatives: HashMap<(u32, u32), u32>,
     pub(crate) work: u64,
     pub(crate) lineages: Vec<Lineage>,
     pub(crate) arms: Vec<ArmFacts>,
@@ -119,7 +122,7 @@ pub(crate) struct Engine<'t, 'c, C: Types> {
     /// Empty groups that no arm takes and the compiler lets pass.
     pub(crate) left_out: Vec<Found>,
     /// Pairs of a lineage that met a cover, and the arm that covered it.
-    pub(crate) covers: Vec<(u32, u32)>,
+    pub(crate) covers: HashSet<(u32, u32)>,
 }
 
 /// The limits of one search.
@@ -150,7 +153,8 @@ impl<'t, 'c, C: Types> Engine<'t, 'c, C> {
             arms: Vec::new(),
             found: Vec::new(),
             left_out: Vec::new(),
-            covers: Vec::new(),
+            covers: HashSet::new(),
+            alternatives: HashMap::new(),
         }
     }
 
@@ -279,17 +283,7 @@ impl<'t, 'c, C: Types> Engine<'t, 'c, C> {
         let arm = self.lineages[cover.lineage as usize].arm;
         for row in covered {
             if !self.lineages[row.lineage as usize].useful {
-                self.covers.push((row.lineage, arm));
-            }
-        }
-        // Most pairs come again and again.
-        if self.covers.len() >= 1 << 16 {
-            self.covers.sort_unstable();
-            self.covers.dedup();
-            if self.covers.len() >= 1 << 15 {
-                let lineages = &self.lineages;
-                self.covers
-                    .retain(|(lineage, _)| !lineages[*lineage as usize].useful);
+                self.covers.insert((row.lineage, arm));
             }
         }
     }
@@ -309,16 +303,18 @@ impl<'t, 'c, C: Types> Engine<'t, 'c, C> {
         if !(0..matrix.rows.len()).any(is_or) {
             return Ok(false);
         }
-        let lineages = &mut self.lineages;
+        let (lineages, known) = (&mut self.lineages, &mut self.alternatives);
         *matrix = matrix.expand_or(patterns, |parent, alternative| {
-            let id = lineages.len() as u32;
-            lineages.push(Lineage {
-                parent: Some(parent),
-                arm: lineages[parent as usize].arm,
-                alternative: Some(alternative),
-                useful: false,
-            });
-            id
+            *known.entry((parent, alternative)).or_insert_with(|| {
+                let id = lineages.len() as u32;
+                lineages.push(Lineage {
+                    parent: Some(parent),
+                    arm: lineages[parent as usize].arm,
+                    alternative: Some(alternative),
+                    useful: false,
+                });
+                id
+            })
         });
         self.spend(matrix.rows.len() as u64)?;
         Ok(true)

@@ -67,9 +67,7 @@ pub use compile::{MAX_PATTERN_DEPTH, Malformed, Why};
 pub use engine::EmptyArms;
 pub use pattern::{Arm, Binding, Guard, Match, Pat, PatKind, Range, RangeEnd, Validity};
 pub use sets::{ArmSet, Group, Sets, Swallowed, taken_sets};
-pub use types::{
-    ConstructorName, EnumId, EnumShape, Field, IntWidth, Shape, Sign, StructShape, Types, Variant,
-};
+pub use types::{ConstructorName, EnumId, EnumShape, Field, IntWidth, Shape, Sign, Types, Variant};
 pub use verdict::{Alternative, ArmReport, Options, Report, Usefulness, Verdict, check};
 pub use what_if::{Ghost, WhatIf, inspected_enums, what_if};
 pub use witness::{Witness, WitnessKind};

@@ -121,8 +121,8 @@ impl<'c, C: Types> Table<'c, C> {
             Shape::Bool => Info::Bool,
             Shape::Char => Info::Line(Line::Char),
             Shape::Int(sign, width) => Info::Line(Line::Int(*sign, *width)),
-            Shape::Struct(shape) => Info::Struct {
-                parts: self.parts(&shape.fields),
+            Shape::Struct(fields) => Info::Struct {
+                parts: self.parts(fields),
                 empty: self.is_empty(id),
             },
             Shape::Enum(shape) if shape.variants.is_empty() && !shape.foreign_non_exhaustive => {
@@ -136,7 +136,7 @@ impl<'c, C: Types> Table<'c, C> {
                     .map(|v| VariantInfo {
                         parts: self.parts(&v.fields),
                         hidden: v.hidden,
-                        empty: !v.foreign_non_exhaustive && self.any_empty(&v.fields, 0),
+                        empty: self.any_empty(&v.fields, 0),
                     })
                     .collect(),
                 open: shape.foreign_non_exhaustive,
@@ -186,15 +186,13 @@ impl<'c, C: Types> Table<'c, C> {
         self.empty.insert(id, false);
         let empty = match &*self.shape(id) {
             Shape::Never => true,
-            Shape::Struct(shape) => {
-                !shape.foreign_non_exhaustive && self.any_empty(&shape.fields, depth)
-            }
+            Shape::Struct(fields) => self.any_empty(fields, depth),
             Shape::Enum(shape) => {
                 !shape.foreign_non_exhaustive
                     && shape
                         .variants
                         .iter()
-                        .all(|v| !v.foreign_non_exhaustive && self.any_empty(&v.fields, depth))
+                        .all(|v| self.any_empty(&v.fields, depth))
             }
             Shape::Array(element, Some(len)) if *len > 0 => {
                 let element = self.intern(element);

@@ -83,8 +83,10 @@ pub enum Shape<T> {
     Char,
     /// An integer.
     Int(Sign, IntWidth),
-    /// A struct, a tuple, or a box that is matched by a box pattern.
-    Struct(StructShape<T>),
+    /// A struct, a tuple, or a box that is matched by a box pattern: the fields in declaration
+    /// order. As for the compiler, `#[non_exhaustive]` on a struct or variant does not hide that
+    /// a field makes it empty.
+    Struct(Vec<Field<T>>),
     /// An enum, also one without variants.
     Enum(EnumShape<T>),
     /// A union.
@@ -124,15 +126,6 @@ impl<T> Field<T> {
     }
 }
 
-/// A struct or tuple.
-#[derive(Clone, Debug)]
-pub struct StructShape<T> {
-    /// The fields in declaration order.
-    pub fields: Vec<Field<T>>,
-    /// Whether it is another crate's `#[non_exhaustive]` struct, whose emptiness is not promised.
-    pub foreign_non_exhaustive: bool,
-}
-
 /// An enum.
 #[derive(Clone, Debug)]
 pub struct EnumShape<T> {
@@ -151,8 +144,6 @@ pub struct Variant<T> {
     pub fields: Vec<Field<T>>,
     /// Whether witnesses may name it: not so for another crate's `#[doc(hidden)]` or unstable one.
     pub hidden: bool,
-    /// Whether it is another crate's `#[non_exhaustive]` variant, whose emptiness is not promised.
-    pub foreign_non_exhaustive: bool,
 }
 
 impl<T> Variant<T> {
@@ -161,7 +152,6 @@ impl<T> Variant<T> {
         Variant {
             fields: fields.into_iter().map(Field::visible).collect(),
             hidden: false,
-            foreign_non_exhaustive: false,
         }
     }
 }
@@ -169,10 +159,7 @@ impl<T> Variant<T> {
 impl<T> Shape<T> {
     /// Makes a tuple or a struct with visible fields.
     pub fn product(fields: impl IntoIterator<Item = T>) -> Self {
-        Shape::Struct(StructShape {
-            fields: fields.into_iter().map(Field::visible).collect(),
-            foreign_non_exhaustive: false,
-        })
+        Shape::Struct(fields.into_iter().map(Field::visible).collect())
     }
 
     /// Makes an enum of this crate.

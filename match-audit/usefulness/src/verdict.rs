@@ -157,9 +157,8 @@ pub fn check<C: Types>(
 }
 
 fn arm_reports<C: Types>(engine: &Engine<'_, '_, C>, finished: bool) -> Vec<ArmReport> {
-    let mut covers = engine.covers.clone();
+    let mut covers: Vec<(u32, u32)> = engine.covers.iter().copied().collect();
     covers.sort_unstable();
-    covers.dedup();
     let covers_of = |lineage: u32| -> Vec<usize> {
         let from = covers.partition_point(|(of, _)| *of < lineage);
         covers[from..]

@@ -349,8 +349,7 @@ impl<C: Types> Builder<'_, '_, C> {
 
 /// Prints a span as the compiler does: `0_u8`, `i32::MIN..=-1_i32`, `usize::MAX..`.
 fn print_span(line: Line, span: Span) -> String {
-    let whole = line.whole();
-    if whole.len() == 1 && whole[0] == span {
+    if span.lo == Cut::Start && span.hi == Cut::End {
         return "_".into();
     }
     let lo = match span.lo {
@@ -363,6 +362,9 @@ fn print_span(line: Line, span: Span) -> String {
     let (separator, hi) = match span.hi {
         Cut::Before(0) => ("..", Some(print_value(line, 0))),
         Cut::Before(after) => ("..=", Some(print_value(line, after - 1))),
+        Cut::AfterMax if span.lo == Cut::Before(u128::MAX) => {
+            ("..=", Some(print_value(line, u128::MAX)))
+        }
         Cut::AfterMax | Cut::End => ("..", None),
         Cut::Start => ("..", None),
     };

@@ -49,10 +49,7 @@ impl Types for Program {
             Ty::Str => Shape::Str,
             Ty::Pointer => Shape::Opaque,
             Ty::Tuple(fields) => Shape::product(fields),
-            Ty::Private(field) => Shape::Struct(StructShape {
-                fields: vec![Field::private(*field)],
-                foreign_non_exhaustive: false,
-            }),
+            Ty::Private(field) => Shape::Struct(vec![Field::private(*field)]),
             Ty::Ref(target) => Shape::Ref(*target),
             Ty::Slice(element) => Shape::Slice(*element),
             Ty::Array(element, len) => Shape::Array(*element, len),
