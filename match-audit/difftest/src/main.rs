@@ -180,6 +180,8 @@ fn run_batch(
         } else {
             EmptyArms::Stable
         },
+        // The compiler counts all witnesses.
+        group_limit: 200_000,
         ..Options::default()
     };
     for case in &cases {
