@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::Hasher;
 
-use crate::constructor::{Ctor, Parts};
+use crate::constructor::{Ctor, Parts, Real};
 use crate::pattern::{Arm, Binding, Pat, PatKind};
 use crate::slices::Lengths;
 use crate::table::{Info, Table, TyId};
@@ -64,7 +65,7 @@ impl fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 /// One entry of a row: a pattern, or nothing to say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Cell {
     node: u32,
     /// Whether the value is read as a whole, which asserts that it is valid.
@@ -88,6 +89,15 @@ impl Cell {
 
     pub(crate) fn reading(self, reads: bool) -> Cell {
         Cell { reads, ..self }
+    }
+
+    /// Says whether both look for the same, whatever they read.
+    pub(crate) fn same(self, other: Cell) -> bool {
+        self.node == other.node
+    }
+
+    pub(crate) fn hash_into(self, state: &mut impl Hasher) {
+        state.write_u32(self.node);
     }
 
     pub(crate) fn is_wild(self) -> bool {
@@ -116,6 +126,8 @@ pub(crate) struct Patterns {
     labels: Vec<u32>,
     strings: Vec<Box<str>>,
     string_ids: HashMap<Box<str>, u32>,
+    /// Equal patterns without alternatives share a node, so that equal rows can be told.
+    shared: HashMap<(Ctor, Vec<Cell>), u32>,
 }
 
 impl Patterns {
@@ -202,13 +214,10 @@ impl<C: Types> Compiler<'_, '_, C> {
                 Some(span) => Ok(self.leaf(Ctor::Span(span))),
                 None => fault(Why::WrongRange),
             },
-            (PatKind::Float(lo, hi), Info::Float) => {
-                if lo <= hi {
-                    Ok(self.leaf(Ctor::Float(*lo, *hi)))
-                } else {
-                    fault(Why::WrongFloat)
-                }
-            }
+            (PatKind::Float(lo, hi), Info::Float) => match (Real::new(*lo), Real::new(*hi)) {
+                (Some(lo), Some(hi)) if lo <= hi => Ok(self.leaf(Ctor::Float(lo, hi))),
+                _ => fault(Why::WrongFloat),
+            },
             (PatKind::Str(text), Info::Str) => {
                 let id = self.string(text);
                 Ok(self.leaf(Ctor::Str(id)))
@@ -307,6 +316,18 @@ impl<C: Types> Compiler<'_, '_, C> {
 
     fn node(&mut self, head: Head, kids: &[Cell], labels: &[u32]) -> Cell {
         let node = self.patterns.nodes.len() as u32;
+        // An or-pattern is never equal to another, since its alternatives are told apart; nor
+        // then is a pattern around it.
+        if let Head::Ctor(ctor) = head {
+            let known = self.patterns.shared.entry((ctor, kids.to_vec()));
+            let known = *known.or_insert(node);
+            if known != node {
+                return Cell {
+                    node: known,
+                    reads: false,
+                };
+            }
+        }
         self.patterns.nodes.push(Node {
             head,
             first_kid: self.patterns.kids.len() as u32,

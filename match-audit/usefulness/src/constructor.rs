@@ -9,7 +9,7 @@ use crate::table::{Info, Part, Table, TyId};
 use crate::types::Types;
 
 /// The outermost layer of a value, or a group of values that no pattern at hand tells apart.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Ctor {
     Struct,
     Variant(u32),
@@ -22,7 +22,7 @@ pub(crate) enum Ctor {
     Union,
     /// Index into the strings of the match.
     Str(u32),
-    Float(f64, f64),
+    Float(Real, Real),
     Opaque(u64),
     /// The constructor that a type without constructors does not have.
     Void,
@@ -30,6 +30,31 @@ pub(crate) enum Ctor {
     Hidden,
     /// What another crate may add, or values that cannot be listed.
     Unlisted,
+}
+
+/// A float that is a number, with its bits arranged so that their order is the numbers' order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Real(u64);
+
+const SIGN: u64 = 1 << 63;
+
+impl Real {
+    pub(crate) fn new(value: f64) -> Option<Real> {
+        if value.is_nan() {
+            return None;
+        }
+        // The two zeros are one value to a pattern.
+        let bits = if value == 0.0 { 0 } else { value.to_bits() };
+        Some(Real(if bits & SIGN == 0 { bits | SIGN } else { !bits }))
+    }
+
+    pub(crate) fn get(self) -> f64 {
+        f64::from_bits(if self.0 & SIGN == 0 {
+            !self.0
+        } else {
+            self.0 & !SIGN
+        })
+    }
 }
 
 impl Ctor {

@@ -48,6 +48,9 @@ pub(crate) struct OutOfWork;
 /// Multi-way branches may be nested so deeply; each level costs stack.
 const MAX_BRANCH_DEPTH: u32 = 1_000;
 
+/// From so many rows on it pays to look for repetitions.
+const FEW_ROWS: usize = 12;
+
 /// One decision on the way to a group of values.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
@@ -210,6 +213,11 @@ impl<'t, 'c, C: Types> Engine<'t, 'c, C> {
         loop {
             self.spend(matrix.rows.len() as u64 + 1)?;
             self.cut_below_cover(&mut matrix, &mut branch);
+            if matrix.rows.len() >= FEW_ROWS {
+                for (above, row) in matrix.remove_repetitions() {
+                    self.record_covers(&[above, row]);
+                }
+            }
             let rest_matters = branch.rest_alive && branch.rest_relevant;
             if !rest_matters && matrix.rows.iter().all(|row| !row.relevant) {
                 return Ok(());

@@ -3,6 +3,9 @@
 //! A row is one way to take an arm: or-patterns are multiplied out into rows. A column is a place
 //! inside the value. The next column to inspect is the last one, so that it can be popped.
 
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher as _};
+
 use crate::compile::{Cell, Head, Patterns};
 use crate::constructor::Ctor;
 use crate::slices::Lengths;
@@ -67,6 +70,45 @@ impl Matrix {
     pub(crate) fn truncate(&mut self, rows: usize) {
         self.rows.truncate(rows);
         self.cells.truncate(rows * self.width);
+    }
+
+    /// Removes rows that say what an unguarded row above them says, and returns them with the
+    /// row above. Or-patterns multiply out to many such rows.
+    pub(crate) fn remove_repetitions(&mut self) -> Vec<(Row, Row)> {
+        let mut first: HashMap<u64, Vec<usize>> = HashMap::new();
+        let mut removed = Vec::new();
+        let mut kept = Vec::with_capacity(self.rows.len());
+        for index in 0..self.rows.len() {
+            let cells = self.cells_of(index);
+            let mut hasher = DefaultHasher::new();
+            cells.iter().for_each(|cell| cell.hash_into(&mut hasher));
+            let candidates = first.entry(hasher.finish()).or_default();
+            let above = candidates.iter().copied().find(|above| {
+                let pairs = self.cells_of(*above).iter().zip(cells);
+                pairs.clone().all(|(a, b)| a.same(*b))
+            });
+            if let Some(above) = above {
+                removed.push((self.rows[above], self.rows[index]));
+                continue;
+            }
+            if !self.rows[index].guarded {
+                candidates.push(index);
+            }
+            kept.push(index);
+        }
+        if !removed.is_empty() {
+            let mut cells = Vec::with_capacity(kept.len() * self.width);
+            for &index in &kept {
+                cells.extend_from_slice(self.cells_of(index));
+            }
+            self.cells = cells;
+            self.rows = kept.into_iter().map(|index| self.rows[index]).collect();
+        }
+        removed
+    }
+
+    fn cells_of(&self, row: usize) -> &[Cell] {
+        &self.cells[row * self.width..(row + 1) * self.width]
     }
 
     /// Leaves out the next column.

@@ -336,7 +336,7 @@ impl<C: Types> Builder<'_, '_, C> {
                 }
             }
             (Ctor::Str(id), _) => WitnessKind::Str(self.patterns.string(id).into()),
-            (Ctor::Float(lo, hi), _) => WitnessKind::Float(lo, hi),
+            (Ctor::Float(lo, hi), _) => WitnessKind::Float(lo.get(), hi.get()),
             (Ctor::Opaque(id), _) => WitnessKind::Opaque(id),
             (Ctor::Void, _) => WitnessKind::Never,
             (Ctor::Hidden | Ctor::Unlisted | Ctor::Span(_) | Ctor::Lengths(_), _) => {
