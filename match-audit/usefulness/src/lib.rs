@@ -55,6 +55,7 @@ mod line;
 mod matrix;
 pub mod never;
 mod pattern;
+mod places;
 mod sets;
 mod slices;
 mod table;

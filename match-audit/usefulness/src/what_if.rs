@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::compile::{Malformed, compile};
 use crate::pattern::Match;
-use crate::sets::{Places, taken_sets};
+use crate::places::Places;
+use crate::sets::taken_sets;
 use crate::table::Table;
 use crate::types::{ConstructorName, EnumId, Shape, Types, Variant};
 use crate::verdict::{Options, Verdict, check};
