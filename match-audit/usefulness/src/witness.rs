@@ -101,6 +101,9 @@ impl<C: Types> fmt::Display for Printer<'_, C> {
                 let name = cx.constructor_name(&witness.ty, Some(*index));
                 print_fields(f, cx, &name, fields)
             }
+            WitnessKind::Ref(sub) if matches!(sub.kind, WitnessKind::OneOf(_)) => {
+                write!(f, "&({})", sub.display(cx))
+            }
             WitnessKind::Ref(sub) => write!(f, "&{}", sub.display(cx)),
             WitnessKind::Deref(sub) => write!(f, "deref!({})", sub.display(cx)),
             WitnessKind::Slice(prefix, rest) => {

@@ -188,6 +188,13 @@ fn wildcards_in_slices_swallow_what_other_arms_name() {
 }
 
 #[test]
+fn alternatives_behind_a_reference_are_parenthesized() {
+    let e = plain("E", 3);
+    let matched = m(reference(e), vec![Pat::reference(unit(0)), Pat::wild()]);
+    assert_eq!(values(&sets(&matched).arms[1]), ["&(E::V1 | E::V2)"]);
+}
+
+#[test]
 fn complete_witnesses_do_not_stop_at_what_is_relevant() {
     let e = plain("E", 2);
     let matched = m(
