@@ -37,7 +37,12 @@ use crate::place::Places;
 use crate::types::{TypeTable, Viewpoint};
 
 /// Lowers all sites of the workspace's own crates.
-pub(crate) fn collect(db: &RootDatabase, vfs: &Vfs, root: &AbsPathBuf) -> Project {
+pub(crate) fn collect(
+    db: &RootDatabase,
+    vfs: &Vfs,
+    root: &AbsPathBuf,
+    targets: &HashSet<AbsPathBuf>,
+) -> Project {
     attach_db(db, || {
         let mut collector = Collector {
             db,
@@ -47,7 +52,7 @@ pub(crate) fn collect(db: &RootDatabase, vfs: &Vfs, root: &AbsPathBuf) -> Projec
             unanalyzed: Vec::new(),
             seen: HashSet::new(),
         };
-        for krate in own_crates(db) {
+        for krate in own_crates(db, vfs, targets) {
             let mut modules = Modules::default();
             modules.add_map(db, crate_def_map(db, krate));
             while let Some(owner) = modules.next() {
@@ -62,12 +67,14 @@ pub(crate) fn collect(db: &RootDatabase, vfs: &Vfs, root: &AbsPathBuf) -> Projec
     })
 }
 
-fn own_crates(db: &RootDatabase) -> Vec<Crate> {
-    all_crates(db)
-        .iter()
-        .copied()
-        .filter(|krate| matches!(krate.data(db).origin, CrateOrigin::Local { .. }))
-        .collect()
+fn own_crates(db: &RootDatabase, vfs: &Vfs, targets: &HashSet<AbsPathBuf>) -> Vec<Crate> {
+    let is_wanted = |krate: &Crate| {
+        let data = krate.data(db);
+        let root = vfs.file_path(data.root_file_id).as_path();
+        matches!(data.origin, CrateOrigin::Local { .. })
+            && root.is_some_and(|root| targets.contains(root))
+    };
+    all_crates(db).iter().copied().filter(is_wanted).collect()
 }
 
 fn pointer_bits(db: &RootDatabase) -> u8 {

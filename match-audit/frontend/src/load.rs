@@ -1,12 +1,16 @@
 //! Loads a workspace.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use match_audit_sites::Project;
-use ra_ap_load_cargo::{LoadCargoConfig, ProcMacroServerChoice, load_workspace_at};
+use ra_ap_load_cargo::{LoadCargoConfig, ProcMacroServerChoice, load_workspace};
 use ra_ap_paths::{AbsPathBuf, Utf8PathBuf};
-use ra_ap_project_model::{CargoConfig, CargoFeatures, RustLibSource};
+use ra_ap_project_model::{
+    CargoConfig, CargoFeatures, ProjectManifest, ProjectWorkspace, ProjectWorkspaceKind,
+    RustLibSource, TargetKind,
+};
 
 /// Which project to load, and how it is configured.
 #[derive(Clone, Debug, Default)]
@@ -119,9 +123,46 @@ pub fn load(request: &Request, progress: &(dyn Fn(String) + Sync)) -> Result<Pro
         num_worker_threads: 1,
         proc_macro_processes: 1,
     };
+    let said = |error| format!("{error:#}");
+    let manifest = ProjectManifest::discover_single(&root).map_err(said)?;
+    let mut workspace = ProjectWorkspace::load(manifest, &config, progress).map_err(said)?;
+    if request.run_foreign_code {
+        let built = workspace
+            .run_build_scripts(&config, progress)
+            .map_err(said)?;
+        workspace.set_build_scripts(built);
+    }
+    let targets = targets(&workspace, request.all_targets)?;
     let (db, vfs, _proc_macros) =
-        load_workspace_at(request.root.as_path(), &config, &load_config, progress)
-            .map_err(|error| format!("{error:#}"))?;
+        load_workspace(workspace, &config.extra_env, &load_config).map_err(said)?;
     progress("lowering".into());
-    Ok(crate::collect::collect(&db, &vfs, &root))
+    Ok(crate::collect::collect(&db, &vfs, &root, &targets))
+}
+
+/// Lists the root files of the targets to look at: those that `cargo build` builds, or all.
+fn targets(workspace: &ProjectWorkspace, all_targets: bool) -> Result<HashSet<AbsPathBuf>, String> {
+    let ProjectWorkspaceKind::Cargo { cargo, error, .. } = &workspace.kind else {
+        return Err("this is not a Cargo workspace".into());
+    };
+    // The loader goes on without the dependencies; nothing said about the code would be right.
+    if let Some(error) = error {
+        return Err(format!("`cargo metadata` failed: {error:#}"));
+    }
+    let mut roots = HashSet::new();
+    for package in cargo.packages().filter(|package| cargo[*package].is_member) {
+        for target in &cargo[package].targets {
+            let target = &cargo[*target];
+            let wanted = match target.kind {
+                TargetKind::Bin
+                | TargetKind::Lib { .. }
+                | TargetKind::BuildScript
+                | TargetKind::Other => true,
+                TargetKind::Example | TargetKind::Test | TargetKind::Bench => all_targets,
+            };
+            if wanted {
+                roots.insert(target.root.clone());
+            }
+        }
+    }
+    Ok(roots)
 }
