@@ -1,0 +1,123 @@
+//! Runs the tool on the model project. Needs the component rust-src.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn model() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/model")
+}
+
+fn run(root: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cargo-match-audit"))
+        .arg("match-audit")
+        .args(arguments)
+        .arg("--manifest-path")
+        .arg(root)
+        .output()
+        .expect("the tool starts")
+}
+
+fn json(arguments: &[&str]) -> Value {
+    let output = run(&model(), &[arguments, &["--format", "json"]].concat());
+    let text = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+}
+
+fn with_rule<'v>(findings: &'v Value, rule: &str) -> Vec<&'v Value> {
+    let all = findings.as_array().expect("a list");
+    all.iter()
+        .filter(|finding| finding["rule"] == rule)
+        .collect()
+}
+
+#[test]
+fn all_sites_are_analyzed() {
+    let summary = json(&[]);
+    assert_eq!(summary["unanalyzed"], 0, "{:#}", json(&["unanalyzed"]));
+}
+
+#[test]
+fn a_new_device_breaks_six_sites() {
+    let findings = json(&["what-if", "Device"]);
+    assert_eq!(with_rule(&findings, "new-variant-breaks").len(), 6);
+    assert_eq!(with_rule(&findings, "new-variant-absorbed").len(), 0);
+}
+
+#[test]
+fn a_new_state_breaks_nothing_and_the_table_absorbs_it() {
+    let findings = json(&["what-if", "SpState"]);
+    assert_eq!(with_rule(&findings, "new-variant-breaks").len(), 0);
+    let absorbed = with_rule(&findings, "new-variant-absorbed");
+    assert_eq!(absorbed.len(), 1, "{findings:#}");
+    assert_eq!(absorbed[0]["line"], 85);
+}
+
+#[test]
+fn every_kind_of_site_absorbs() {
+    let findings = json(&["what-if", "model::Kind"]);
+    // `unreachable_arm` names all; the others are if let, while let, let else, matches!, a slice
+    // and a macro of the project.
+    assert_eq!(with_rule(&findings, "new-variant-breaks").len(), 1);
+    let absorbed = with_rule(&findings, "new-variant-absorbed");
+    assert_eq!(absorbed.len(), 6, "{findings:#}");
+}
+
+#[test]
+fn a_covered_arm_is_found() {
+    let findings = json(&["unreachable"]);
+    let findings = with_rule(&findings, "unreachable-pattern");
+    let texts: Vec<&str> = findings
+        .iter()
+        .filter_map(|f| f["message"].as_str())
+        .collect();
+    assert!(
+        texts.iter().any(|text| text.contains("`Kind::B`")),
+        "{texts:?}"
+    );
+}
+
+#[test]
+fn a_left_out_empty_arm_is_found_on_request() {
+    assert_eq!(json(&["empty-arms"]).as_array().map(Vec::len), Some(0));
+    let all = json(&["empty-arms", "--all"]);
+    assert!(
+        with_rule(&all, "omitted-empty-arm")
+            .iter()
+            .any(|finding| finding["message"]
+                .as_str()
+                .is_some_and(|m| m.contains("this let"))),
+        "{all:#}"
+    );
+}
+
+#[test]
+fn check_fails_until_a_person_has_judged() {
+    let folder = std::env::temp_dir().join(format!("match-audit-model-{}", std::process::id()));
+    let source = folder.join("src");
+    std::fs::create_dir_all(&source).expect("a folder");
+    for file in ["Cargo.toml", "Cargo.lock", "src/lib.rs"] {
+        std::fs::copy(model().join(file), folder.join(file)).expect("a copy");
+    }
+    let baseline = folder.join("match-audit.toml");
+    assert_eq!(run(&folder, &["check"]).status.code(), Some(1));
+    assert_eq!(run(&folder, &["check", "--write"]).status.code(), Some(1));
+    let text = std::fs::read_to_string(&baseline).expect("the baseline");
+    let judged = text.replace("reason = \"\"", "reason = \"a test\"");
+    std::fs::write(&baseline, judged).expect("the baseline");
+    let output = run(&folder, &["check"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    // One more state is swallowed by a judged wildcard: it must be judged again.
+    let lib = source.join("lib.rs");
+    let text = std::fs::read_to_string(&lib).expect("the source");
+    std::fs::write(
+        &lib,
+        text.replace("    Preempted,", "    Preempted,\n    Stopped,"),
+    )
+    .expect("the source");
+    let output = run(&folder, &["check"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("now also swallows Stopped"));
+    let _ = std::fs::remove_dir_all(&folder);
+}
