@@ -4,7 +4,7 @@
 //! posts looks at the vCPU's [life cycle](vcpu_state::VcpuState) afterwards: a waiting one is made
 //! ready, a running one is kicked. Who parks a vCPU puts it into its place *before* the life cycle
 //! says so, and looks into the mailbox once more *after*: one of the two always sees the other.
-//! `tests/` explores that with loom.
+//! `tests/loom.rs` explores that.
 
 #![cfg_attr(not(any(test, loom)), no_std)]
 #![cfg_attr(test, allow(clippy::arithmetic_side_effects, clippy::indexing_slicing))]

@@ -75,6 +75,11 @@ pub(crate) const STEPS: &[Step] = &[
         run: loom,
     },
     Step {
+        name: "match-audit",
+        kind: Kind::Tests,
+        run: match_audit,
+    },
+    Step {
         name: "rustdoc",
         kind: Kind::Single,
         run: rustdoc,
@@ -239,7 +244,7 @@ fn doc_tests(context: &mut Context) -> Result<Tally> {
     counted(&mut command, summary::parse_libtest)
 }
 
-/// Runs the tests with `loom` in their name of every package that depends on loom, with `--cfg
+/// Runs the tests with `loom` in their name or their file's of every package that depends on loom, with `--cfg
 /// loom`, in a target directory of their own since all dependencies are built anew.
 fn loom(context: &mut Context) -> Result<Tally> {
     let packages: Vec<String> = context
@@ -255,13 +260,48 @@ fn loom(context: &mut Context) -> Result<Tally> {
         command.args(["--package", package]);
     }
     command
-        .args(["--filterset", "test(loom)"])
+        .args(["--filterset", "test(loom) | binary(loom)"])
         .env("RUSTFLAGS", "--cfg loom")
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "2")
         .env("CARGO_TARGET_DIR", paths::target_dir().join("loom"));
     let mut tally = counted(&mut command, summary::parse_nextest)?;
     // What is not a loom test was counted among the unit tests.
     tally.skipped = 0;
+    Ok(tally)
+}
+
+/// Checks and tests the match auditor, which is a workspace of its own. Its front end, minutes of
+/// building for programs that nothing here runs, is left to its own `cargo test -p
+/// cargo-match-audit`, and to long runs.
+fn match_audit(context: &mut Context) -> Result<Tally> {
+    let folder = paths::workspace_root().join("match-audit");
+    let scope: &[&str] = if context.long { &["--workspace"] } else { &[] };
+    process::run(
+        paths::cargo()
+            .current_dir(&folder)
+            .args(["fmt", "--all", "--check"]),
+    )?;
+    process::run(
+        paths::cargo()
+            .current_dir(&folder)
+            .args(["clippy", "--quiet", "--all-targets"])
+            .args(scope)
+            .args(["--", "-D", "warnings"]),
+    )?;
+    let mut command = context.nextest()?;
+    command.current_dir(&folder).args(scope);
+    let mut tally = counted(&mut command, summary::parse_nextest)?;
+    if context.filter.is_none() {
+        let mut compare = paths::cargo();
+        compare
+            .current_dir(&folder)
+            .args(["run", "--quiet", "--package", "match-audit-difftest"]);
+        if context.long {
+            compare.args(["--", "--long"]);
+        }
+        process::run(&mut compare)?;
+        tally.add(Tally::SUCCESS);
+    }
     Ok(tally)
 }
 
