@@ -75,3 +75,21 @@ fn linux_resets_into_a_fresh_boot() {
     console.type_line("poweroff -f");
     console.expect_orderly_end();
 }
+
+#[test]
+fn linux_knows_the_time_of_day() {
+    let mut console = boot("linux_knows_the_time_of_day", 1, 1);
+    let name = console.command("cat /sys/class/rtc/rtc0/name");
+    assert!(name.starts_with("rtc-pl031"), "{name}");
+    let guest: u64 = console
+        .command("cat /sys/class/rtc/rtc0/since_epoch")
+        .trim()
+        .parse()
+        .expect("the clock shows a number of seconds");
+    let host = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .expect("the host's clock is set")
+        .as_secs();
+    let difference = host.abs_diff(guest);
+    assert!(difference <= 5, "guest {guest}, host {host}");
+}

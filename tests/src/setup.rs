@@ -33,6 +33,7 @@ pub struct Vm {
     initrd: Option<&'static str>,
     cmdline: String,
     pinning: Option<Vec<u16>>,
+    devices: &'static [&'static str],
     warm_reset: &'static str,
     spis: Option<u16>,
 }
@@ -50,6 +51,7 @@ impl Vm {
             initrd: Some("busybox"),
             cmdline: "console=ttyAMA0 panic=-1 reboot=panic_warm".to_owned(),
             pinning: None,
+            devices: &["pl011", "pvpanic", "pl031"],
             warm_reset: "crash",
             spis: None,
         }
@@ -66,6 +68,7 @@ impl Vm {
             initrd: None,
             cmdline: format!("case={case}"),
             pinning: None,
+            devices: &["pl011", "pvpanic"],
             warm_reset: "reset",
             spis: None,
         }
@@ -128,6 +131,7 @@ impl Vm {
             initrd,
             cmdline,
             pinning,
+            devices,
             warm_reset,
             spis,
         } = self;
@@ -135,7 +139,7 @@ impl Vm {
         let _ = writeln!(
             text,
             "[[vm]]\nname = {name:?}\nvcpus = {vcpus}\nmemory = {memory:?}\nkernel = {kernel:?}\n\
-             cmdline = {cmdline:?}\ndevices = [\"pl011\", \"pvpanic\"]\n\
+             cmdline = {cmdline:?}\ndevices = {devices:?}\n\
              warm-reset = {warm_reset:?}"
         );
         if let Some(initrd) = initrd {

@@ -19,6 +19,7 @@ mod layout;
 mod memory;
 mod panic;
 mod power;
+mod rtc;
 mod setup;
 mod sysreg;
 mod timer;

@@ -82,11 +82,13 @@ pub enum Device {
     Pl011,
     /// The panic notifier.
     Pvpanic,
+    /// The real-time clock.
+    Pl031,
 }
 
 impl Device {
     /// All devices.
-    pub const ALL: [Self; 2] = [Self::Pl011, Self::Pvpanic];
+    pub const ALL: [Self; 3] = [Self::Pl011, Self::Pvpanic, Self::Pl031];
 
     /// Returns the name that stands in a description.
     #[must_use]
@@ -94,6 +96,7 @@ impl Device {
         match self {
             Self::Pl011 => "pl011",
             Self::Pvpanic => "pvpanic",
+            Self::Pl031 => "pl031",
         }
     }
 

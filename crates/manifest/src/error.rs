@@ -281,7 +281,7 @@ impl fmt::Display for Problem {
             Self::UnknownDevice { name } => {
                 write!(
                     f,
-                    " = {name:?}: no such device; there are pl011 and pvpanic"
+                    " = {name:?}: no such device; there are pl011, pvpanic and pl031"
                 )
             }
             Self::DuplicateDevice { name } => {

@@ -55,7 +55,7 @@ fn two_vms() -> Description {
         initrd: None,
         cmdline: String::new(),
         pinning: Pinning::Fixed([7, 0].map(CpuId::new).into()),
-        devices: vec![Device::Pvpanic, Device::Pl011],
+        devices: vec![Device::Pvpanic, Device::Pl011, Device::Pl031],
         warm_reset: WarmReset::Crash,
         ..vm("two")
     };
@@ -581,7 +581,8 @@ fn keys_and_devices_are_found_by_their_names() {
     for device in Device::ALL {
         assert_eq!(Device::from_name(device.name()), Some(device));
     }
-    assert_eq!(Device::from_name("pl031"), None);
+    assert_eq!(Device::from_name("pl031"), Some(Device::Pl031));
+    assert_eq!(Device::from_name("pl061"), None);
     for meaning in WarmReset::ALL {
         assert_eq!(WarmReset::from_name(meaning.name()), Some(meaning));
     }

@@ -91,7 +91,7 @@ impl Shape {
                 initrd: None,
                 cmdline: String::new(),
                 pinning: Pinning::Floating,
-                devices: vec![Device::Pl011, Device::Pvpanic],
+                devices: vec![Device::Pl011, Device::Pvpanic, Device::Pl031],
                 spis: 64,
                 warm_reset: *warm_reset,
             };

@@ -77,6 +77,7 @@ fn primary(boot: Boot) -> ! {
     reserved.push((device_tree, Owner::Archive));
     reserved.extend(board.chosen.initrd.map(|range| (range, Owner::Archive)));
     let seed = seed(&mut hardware, &board);
+    let epoch = epoch(&mut hardware, &board);
     let input = BootInput {
         archive: started.archive,
         ram: &board.ram,
@@ -87,7 +88,7 @@ fn primary(boot: Boot) -> ! {
         vmid_bits: arch::id_register(7, 1) >> 4 & 0xf,
         interrupts,
         seed: &seed,
-        epoch: 0,
+        epoch,
     };
     let hypervisor = match hypervisor::boot(&mut hardware, &input) {
         Ok(hypervisor) => hypervisor,
@@ -204,6 +205,14 @@ fn trap_registers(controls: &TrapControls) -> TrapRegisters {
         fine_grained_2: controls.fine_grained_2,
         mpam: controls.mpam2_el2,
     }
+}
+
+/// Reads the machine's real-time clock. Without one, the time of day begins in 1970 with the counter.
+fn epoch(hardware: &mut ThisCpu, board: &Board) -> u64 {
+    board.rtc.map_or(0, |registers| {
+        let seconds = hardware.read_rtc(registers);
+        hypervisor::epoch(hardware, seconds)
+    })
 }
 
 /// Gathers a seed for the guests' random numbers: from the CPU and from the firmware, never from a

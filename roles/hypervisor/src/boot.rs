@@ -376,6 +376,11 @@ impl Maker<'_> {
                     map::PVPANIC,
                     devices::Pvpanic::new(devices::pvpanic::Config::default()).into(),
                 ),
+                Device::Pl031 => (
+                    DeviceKind::Pl031,
+                    map::PL031,
+                    devices::Pl031::new(devices::pl031::Config).into(),
+                ),
             };
             let described = GuestDevice {
                 kind,

@@ -1,5 +1,6 @@
 //! What each CPU keeps, and what the vectors call.
 
+use crate::device_timer::DeviceTimers;
 use crate::exception::Delivery;
 use crate::shared::Hypervisor;
 use crate::stop::Cause;
@@ -23,6 +24,8 @@ pub struct Cpu {
     pub(crate) slice_end: Option<u64>,
     /// When the vCPUs that were parked here want to be woken.
     pub(crate) deadlines: Deadlines,
+    /// When the devices that asked for their timers here want to be called.
+    pub(crate) device_timers: DeviceTimers,
     /// When unfinished console lines are written out, in ticks.
     pub(crate) flush_at: Option<u64>,
     /// For each VM, which of its vCPUs left its translations in this CPU's TLB.
@@ -68,6 +71,7 @@ impl Cpu {
             intent: Intent::Continue,
             slice_end: None,
             deadlines: Deadlines::new(vcpus),
+            device_timers: DeviceTimers::new(hypervisor),
             flush_at: None,
             last,
         })

@@ -168,7 +168,8 @@ impl Cpu {
         }
     }
 
-    /// Handles EL2's own timer: time slices, parked vCPUs, emulated timers, console lines.
+    /// Handles EL2's own timer: time slices, parked vCPUs, timers of devices, emulated timers, console
+    /// lines.
     fn tick<H: Hardware>(&mut self, hw: &mut H) {
         let now = hw.now();
         self.wake_due(hw, now);
@@ -184,13 +185,14 @@ impl Cpu {
         self.arm_timer(hw);
     }
 
-    /// Wakes the parked vCPUs whose time has come.
+    /// Wakes the parked vCPUs and calls the devices whose time has come.
     pub(crate) fn wake_due<H: Hardware>(&mut self, hw: &mut H, now: u64) {
         while let Some(due) = self.deadlines.take_due(now) {
             if let Some(vm) = self.hypervisor.vm(due.vm) {
                 self.hypervisor.reach(hw, vm, due.index, Post::Timer);
             }
         }
+        self.expire_device_timers(hw, now);
     }
 
     /// Brings the line of the loaded vCPU's emulated physical timer up to date.
@@ -223,6 +225,7 @@ impl Cpu {
         let earliest = [
             self.slice_end,
             self.deadlines.earliest(),
+            self.device_timers.earliest(),
             self.flush_at,
             emulated,
         ]

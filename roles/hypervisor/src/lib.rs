@@ -35,6 +35,7 @@ mod boot;
 mod call;
 mod console;
 mod cpu;
+mod device_timer;
 mod exception;
 mod interrupt;
 mod load;
@@ -51,6 +52,7 @@ mod vm;
 
 pub use boot::{BootError, BootInput, boot};
 pub use cpu::Cpu;
+pub use device_timer::epoch;
 pub use shared::{Hypervisor, Interrupts};
 
 #[cfg(test)]

@@ -248,6 +248,10 @@ impl Cpu {
         if effects.input == InputRoom::Wanted {
             self.hypervisor.pass_on(hw, &vm);
         }
+        if let Some(request) = effects.timer {
+            self.note_device_timer(vm.id, place, request);
+            self.arm_timer(hw);
+        }
         if !effects.transmitted.is_empty()
             && self.hypervisor.vms.len() > 1
             && self.flush_at.is_none()

@@ -210,7 +210,8 @@ impl Cpu {
         if self.flush_at.take().is_some() {
             self.hypervisor.flush_lines(hw);
         }
-        hw.set_deadline(self.deadlines.earliest());
+        let earliest = [self.deadlines.earliest(), self.device_timers.earliest()];
+        hw.set_deadline(earliest.into_iter().flatten().min());
         hw.wait_for_interrupt();
         self.nobodys_interrupt(hw);
     }

@@ -215,9 +215,6 @@ fn device_called(item: &Item<'_>) -> Result<Device, PackError> {
     let name = item.string()?.value;
     match Device::from_name(&name) {
         Some(device) => Ok(device),
-        None if name == "pl031" => {
-            Err(item.error("reserved for a later version; there are pl011 and pvpanic"))
-        }
-        None => Err(item.error("no such device; there are pl011 and pvpanic")),
+        None => Err(item.error("no such device; there are pl011, pvpanic and pl031")),
     }
 }

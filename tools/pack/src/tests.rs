@@ -140,7 +140,7 @@ kernel = "debian"
 initrd = "busybox"
 cmdline = "console=ttyAMA0 quiet"
 pinning = [0, 3]
-devices = ["pvpanic", { name = "pl011" }]
+devices = ["pvpanic", { name = "pl011" }, "pl031"]
 spis = 96
 warm-reset = "crash"
 
@@ -166,7 +166,7 @@ fn a_description_becomes_an_archive_with_everything_in_it() {
         initrd: Some("initrd-0".into()),
         cmdline: "console=ttyAMA0 quiet".into(),
         pinning: Pinning::Fixed(vec![CpuId::new(0), CpuId::new(3)]),
-        devices: vec![Device::Pvpanic, Device::Pl011],
+        devices: vec![Device::Pvpanic, Device::Pl011, Device::Pl031],
         spis: 96,
         warm_reset: WarmReset::Crash,
     };
@@ -329,12 +329,12 @@ fn errors_say_where_what_and_what_would_be_right() {
         ),
         (
             "devices = [\n  \"pl011\",\n  \"pl101\",\n]",
-            "test.toml:7: devices = \"pl101\": no such device; there are pl011 and pvpanic",
+            "test.toml:7: devices = \"pl101\": no such device; there are pl011, pvpanic and \
+             pl031",
         ),
         (
-            "devices = [\"pl031\"]",
-            "test.toml:5: devices = \"pl031\": reserved for a later version; there are pl011 and \
-             pvpanic",
+            "devices = [\"pl031\", { name = \"pl031\" }]",
+            "test.toml:5: devices = { name = \"pl031\" }: the device is there twice; once is right",
         ),
         (
             "devices = [\"pl011\", \"pl011\"]",

@@ -690,7 +690,7 @@ fn archive(guests: &[Guest]) -> &'static [u8] {
             None => Pinning::Floating,
             Some(cpus) => Pinning::Fixed(cpus.iter().copied().map(CpuId::new).collect()),
         },
-        devices: vec![Device::Pl011, Device::Pvpanic],
+        devices: vec![Device::Pl011, Device::Pvpanic, Device::Pl031],
         spis: 64,
         warm_reset: guest.warm_reset,
     };

@@ -32,7 +32,7 @@ fn a1_a2_where_nothing_is_the_guest_gets_an_external_abort() {
         0x0801_0000,
         0x080e_0000, // behind the second redistributor
         0x0900_1000,
-        0x0901_0000, // PL031 is not there
+        0x0901_1000, // behind the clock
         0x090d_0008,
         0x0a00_0000, // nor a virtio device
         0x4040_0000, // behind the memory

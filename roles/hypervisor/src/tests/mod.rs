@@ -3,6 +3,7 @@
 mod bench;
 mod boot;
 mod call;
+mod clock;
 mod console;
 mod interrupt;
 mod mmio;
