@@ -47,6 +47,35 @@ const PLACES: [(&str, &str, Validity); 13] = [
     ("fn() -> TY", "x()", Validity::KnownValid),
 ];
 
+/// The largest number of rows that one arm may be multiplied out to.
+const MOST_ROWS: u64 = 64;
+
+fn rows(pat: &Pat<Ty>) -> u64 {
+    let product = |subs: &mut dyn Iterator<Item = &Pat<Ty>>| {
+        subs.map(rows)
+            .fold(1u64, |all, one| all.saturating_mul(one))
+    };
+    match &pat.kind {
+        PatKind::Or(subs) => subs.iter().map(rows).fold(0u64, u64::saturating_add),
+        PatKind::Bind(_, Some(sub))
+        | PatKind::Union(_, sub)
+        | PatKind::Ref(sub)
+        | PatKind::Deref(_, sub) => rows(sub),
+        PatKind::Struct(fields) | PatKind::Variant(_, fields) => {
+            product(&mut fields.iter().map(|(_, sub)| sub))
+        }
+        PatKind::Slice { prefix, suffix, .. } => product(&mut prefix.iter().chain(suffix)),
+        PatKind::Wild
+        | PatKind::Bind(_, None)
+        | PatKind::Never
+        | PatKind::Bool(_)
+        | PatKind::Range(_)
+        | PatKind::Float(..)
+        | PatKind::Str(_)
+        | PatKind::Opaque(_) => 1,
+    }
+}
+
 pub(crate) struct Generator<'p> {
     pub(crate) program: &'p Program,
     pub(crate) rng: Rng,
@@ -122,7 +151,16 @@ impl<'p> Generator<'p> {
             let diverges = self.program.kind(ty) == Kind::Never;
             self.may_write_never = self.never_patterns && !diverges && self.rng.percent(40);
             self.in_or = self.may_write_never || diverges;
-            let pat = self.pattern(ty, 4);
+            let labels = self.alternatives.len();
+            let mut pat = self.pattern(ty, 4);
+            // The compiler multiplies or-patterns out, and takes minutes over some.
+            while rows(&pat) > MOST_ROWS {
+                self.source.truncate(from);
+                self.alternatives.truncate(labels);
+                self.bindings = 0;
+                self.wrote_never = false;
+                pat = self.pattern(ty, 4);
+            }
             // The compiler's span of `x @ pat` is that of `pat`.
             let skip = match &pat.kind {
                 PatKind::Bind(_, Some(_)) => self.source[from..].find("@ ").map_or(0, |at| at + 2),

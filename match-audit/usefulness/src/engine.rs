@@ -47,8 +47,9 @@ pub enum EmptyArms {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutOfWork;
 
-/// Multi-way branches may be nested so deeply; each level costs stack.
-const MAX_BRANCH_DEPTH: u32 = 1_000;
+/// Multi-way branches may be nested so deeply; each level costs stack, some 2 KiB without
+/// optimization.
+const MAX_BRANCH_DEPTH: u32 = 250;
 
 /// From so many rows on it pays to look for repetitions.
 const FEW_ROWS: usize = 12;
