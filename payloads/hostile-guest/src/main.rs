@@ -1,7 +1,7 @@
 //! A bare-metal guest that attacks what it runs on.
 //!
 //! It takes commands on its console, a line each: `list` prints the cases, `run CASE` plays one,
-//! `reset` and `off` call PSCI. A case is data ([`cases::CASES`]): its name, what it does, and how it
+//! `reset` and `off` call PSCI. A case is data (`cases::CASES`): its name, what it does, and how it
 //! must end. While it plays it checks the answers from the inside; what it can't see, that others
 //! go on unharmed, the test outside looks at, with the help of the guest's second mode
 //! (`mode=heartbeat`), which hashes its own memory for ever and prints what it found.

@@ -1,7 +1,7 @@
 //! What bare-metal guests share: entry, vectors, console, PSCI, GIC, timer.
 //!
 //! A guest runs with the MMU off at EL1, in the memory map of QEMU's `virt` machine. It names itself
-//! and its main function with [`payload!`]; the linker script is this crate's `link.ld`.
+//! and its main function with `payload!`; the linker script is this crate's `link.ld`.
 //!
 //! With the MMU off all data accesses are to Device memory, where exclusives need not work: CPUs
 //! talk to each other by plain atomic loads and stores, each variable with one writer.

@@ -208,13 +208,18 @@ fn clippy(_: &mut Context) -> Result<Tally> {
 
 fn clippy_bare_metal(context: &mut Context) -> Result<Tally> {
     let target = context.target()?;
-    let mut command = images::cargo(&target);
-    command.args(["clippy", "--quiet", "--target", TARGET]);
-    for package in context.packages_below(&["arch", "images", "payloads", "roles"]) {
-        command.args(["--package", package.name.as_str()]);
+    // Payloads apart: cargo joins the features of all packages that it is given, and a payload has
+    // no allocator for what the hypervisor asks of a library.
+    for folders in [&["arch", "images", "roles"][..], &["payloads"][..]] {
+        let mut command = images::cargo(&target);
+        command.args(["clippy", "--quiet", "--target", TARGET]);
+        for package in context.packages_below(folders) {
+            command.args(["--package", package.name.as_str()]);
+        }
+        command.args(["--", "-D", "warnings"]);
+        process::run(&mut command)?;
     }
-    command.args(["--", "-D", "warnings"]);
-    single(&mut command)
+    Ok(Tally::SUCCESS)
 }
 
 fn checks(_: &mut Context) -> Result<Tally> {
