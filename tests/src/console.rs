@@ -111,13 +111,18 @@ impl Console {
     /// alarming comes.
     pub fn expect(&mut self, text: &str, limit: Duration) -> String {
         let end = self.deadline.min(Instant::now() + limit);
+        let mut from = self.consumed;
         loop {
-            let new = &self.output[self.consumed..];
-            if let Some(place) = find(new, text.as_bytes()) {
-                let before = String::from_utf8_lossy(&new[..place]).into_owned();
-                self.consumed += place + text.len();
+            if let Some(place) = find(&self.output[from..], text.as_bytes()) {
+                let before = &self.output[self.consumed..from + place];
+                let before = String::from_utf8_lossy(before).into_owned();
+                self.consumed = from + place + text.len();
                 return before;
             }
+            // Each byte is looked at once, or a chatty VM outruns the search; a text that is cut in
+            // two is found with the next piece.
+            let overlap = text.len().saturating_sub(1);
+            from = self.output.len().saturating_sub(overlap).max(from);
             match self.receive(end) {
                 Ok(()) => {}
                 Err(RecvTimeoutError::Timeout) => self.fail(&format!("waited for {text:?}")),
@@ -234,6 +239,10 @@ impl Console {
 
     fn receive(&mut self, end: Instant) -> Result<(), RecvTimeoutError> {
         let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            // A console that never falls silent must not keep a wait from ending.
+            return Err(RecvTimeoutError::Timeout);
+        }
         match self.pieces.recv_timeout(left)? {
             Piece::Console(bytes) => self.output.extend(bytes),
             Piece::Errors(bytes) => self.errors.extend(bytes),
