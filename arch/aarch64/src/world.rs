@@ -2,7 +2,6 @@
 
 use crate::cpu::ThisCpu;
 use crate::sysreg::{self, isb};
-use addr::Ipa;
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use machine::{
@@ -178,24 +177,6 @@ impl World for ThisCpu {
     fn set_monitor_control(&mut self, value: u64) {
         sysreg::write!("mdscr_el1", value);
         isb();
-    }
-
-    fn translate(&mut self, virtual_address: u64) -> Option<Ipa> {
-        let guests = sysreg::read!("par_el1");
-        // SAFETY: an address translation changes PAR_EL1 alone, which is put back below.
-        unsafe {
-            core::arch::asm!(
-                "at s1e1r, {}",
-                "isb",
-                in(reg) virtual_address,
-                options(nostack, preserves_flags)
-            );
-        }
-        let result = sysreg::read!("par_el1");
-        sysreg::write!("par_el1", guests);
-        // PAR_EL1.F is bit 0; the address is in bits 47 to 12.
-        let page = result & 0x0000_ffff_ffff_f000;
-        (result & 1 == 0).then(|| Ipa::new(page | virtual_address & 0xfff))
     }
 
     fn save_el1(&mut self, registers: &mut El1Registers) {

@@ -1,8 +1,6 @@
 //! The registers and timers of the loaded vCPU.
 
 use crate::{Call, FakeMachine};
-use addr::Ipa;
-use alloc::collections::BTreeMap;
 use machine::{
     El1Registers, ExceptionContext, ExceptionRecord, FpRegisters, PhysicalTimer, TimerHardware,
     TimerRegisters, WaitTrap, World, WorldControl,
@@ -17,8 +15,6 @@ pub struct FakeWorld {
     pub fp: FpRegisters,
     /// What was entered last.
     pub control: Option<WorldControl>,
-    /// The guest's own stage 1: what is not here faults.
-    pub translations: BTreeMap<u64, Ipa>,
 }
 
 /// The timers of the loaded vCPU.
@@ -61,10 +57,6 @@ impl World for FakeMachine {
     fn set_monitor_control(&mut self, value: u64) {
         self.calls.push(Call::SetMonitorControl(value));
         self.world.el1.mdscr_el1 = value;
-    }
-
-    fn translate(&mut self, virtual_address: u64) -> Option<Ipa> {
-        self.world.translations.get(&virtual_address).copied()
     }
 
     fn save_el1(&mut self, registers: &mut El1Registers) {

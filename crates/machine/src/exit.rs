@@ -62,9 +62,6 @@ pub trait ExitHandler<H> {
 
     /// Goes on after [`Next::Full`]. All of the frame is valid and is restored.
     fn full(&mut self, hardware: &mut H, frame: &mut Frame);
-
-    /// Describes what this CPU was doing, for the post-mortem of the hypervisor itself.
-    fn describe(&self, out: &mut dyn core::fmt::Write);
 }
 
 /// The instruction of an SMCCC call (DEN0028, 2.4) and its immediate.

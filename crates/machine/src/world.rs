@@ -1,7 +1,7 @@
 //! The switch from one vCPU's registers to another's.
 
 use crate::{El1Registers, FpRegisters};
-use addr::{Ipa, Mpidr, Pa};
+use addr::{Mpidr, Pa};
 
 /// What EL2's control registers say while a vCPU runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,10 +73,6 @@ pub trait World {
 
     /// Writes MDSCR_EL1.
     fn set_monitor_control(&mut self, value: u64);
-
-    /// Translates a guest-virtual address by the vCPU's own stage 1, for a read at EL1 (AT S1E1R).
-    /// `None` if its tables give a fault. For addresses that a syndrome lacks, and post-mortems.
-    fn translate(&mut self, virtual_address: u64) -> Option<Ipa>;
 
     /// Saves the EL1 and EL0 system registers.
     fn save_el1(&mut self, registers: &mut El1Registers);

@@ -8,7 +8,6 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use arch::{Boot, Firmware, Resources, ThisCpu, give_up};
 use board::{Board, Conduit, usable_ram};
-use core::fmt::Write;
 use machine::{ExitHandler, Frame, Next, Short, Syndrome};
 
 arch::image!(role: Nothing, primary: primary, secondary: secondary);
@@ -35,10 +34,6 @@ impl ExitHandler<ThisCpu> for Nothing {
     }
     fn system_error(&mut self, _: &mut ThisCpu, _: &mut Frame, _: &Syndrome) {}
     fn full(&mut self, _: &mut ThisCpu, _: &mut Frame) {}
-    fn describe(&self, out: &mut dyn Write) {
-        // The console can't fail.
-        let _ = write!(out, "this CPU commits {:?}", self.0);
-    }
 }
 
 fn primary(boot: Boot) -> ! {

@@ -10,7 +10,6 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bulkhead_core::Deadlines;
 use bulkhead_core::vm_state::VmEdge;
-use core::fmt::Write;
 use machine::{Conduit, ExitHandler, Frame, Hardware, Next, Short, Syndrome};
 
 /// One CPU: the vCPU that it runs, and when it wants to be woken.
@@ -160,13 +159,6 @@ impl<H: Hardware> ExitHandler<H> for Cpu {
 
     fn full(&mut self, hw: &mut H, frame: &mut Frame) {
         self.carry_out(hw, frame);
-    }
-
-    fn describe(&self, out: &mut dyn Write) {
-        let _ = match &self.current {
-            Some(vcpu) => write!(out, "CPU {} runs {} ({})", self.id, vcpu.id, vcpu.vm.name),
-            None => write!(out, "CPU {} runs no vCPU", self.id),
-        };
     }
 }
 

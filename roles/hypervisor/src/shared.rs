@@ -84,12 +84,6 @@ impl Hypervisor {
             .saturating_mul(addr::PAGE_SIZE)
     }
 
-    /// Returns the number of CPUs.
-    #[must_use]
-    pub fn cpu_count(&self) -> usize {
-        self.unlimited.len()
-    }
-
     /// Empties the places of all vCPUs, which hold their VMs and are held by them, so that a program
     /// that boots many machines can give a machine's memory back. Nothing runs afterwards.
     pub fn release_vcpus(&self) {
