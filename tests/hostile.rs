@@ -393,6 +393,19 @@ fn commit(fault: &str) -> String {
 }
 
 #[test]
+fn el2_moves_memory_right() {
+    if is_native() {
+        return;
+    }
+    let output = commit("none-memory-functions");
+    let line = output
+        .lines()
+        .find(|line| line.contains("memory functions: "));
+    let line = line.unwrap_or_else(|| panic!("no result: {output}"));
+    assert!(line.contains(" calls, 0 wrong"), "{line}");
+}
+
+#[test]
 fn the_hostile_guest_harms_nobody() {
     if !is_native() {
         beside_a_neighbor("the_hostile_guest_harms_nobody");

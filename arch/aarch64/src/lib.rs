@@ -17,6 +17,7 @@ mod gic;
 mod identification;
 mod layout;
 mod memory;
+mod memory_functions;
 mod panic;
 mod power;
 mod rtc;

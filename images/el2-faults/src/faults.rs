@@ -22,6 +22,8 @@ pub(crate) enum Fault {
     LoadPhysical,
     /// It panics.
     Panic,
+    /// None: it tries the functions that move memory, which rely on EL2's MMU.
+    MemoryFunctions,
 }
 
 impl Fault {
@@ -37,6 +39,7 @@ impl Fault {
             "load-null" => Self::LoadNull,
             "load-physical" => Self::LoadPhysical,
             "panic" => Self::Panic,
+            "none-memory-functions" => Self::MemoryFunctions,
             _ => return None,
         })
     }
@@ -59,6 +62,12 @@ impl Fault {
             // The start of RAM on QEMU's `virt`: guests lie there.
             Self::LoadPhysical => load(0x4000_0000),
             Self::Panic => panic!("provoked"),
+            Self::MemoryFunctions => {
+                let (calls, wrong) = crate::memory_functions::try_all();
+                give_up(format_args!(
+                    "memory functions: {calls} calls, {wrong} wrong"
+                ));
+            }
         }
         give_up(format_args!("{self:?} was not stopped"))
     }

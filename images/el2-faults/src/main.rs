@@ -9,6 +9,8 @@
 #[cfg(target_os = "none")]
 mod faults;
 #[cfg(target_os = "none")]
+mod memory_functions;
+#[cfg(target_os = "none")]
 mod wiring;
 
 /// The image runs on bare metal only; elsewhere there is nothing to do.

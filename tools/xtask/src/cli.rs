@@ -157,6 +157,10 @@ pub(crate) struct BenchOptions {
     /// Draw the comparison into an SVG file.
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
+    /// Tell instead which functions the instructions of one way through EL2 belong to, such as
+    /// `"vCPU switch"`; `list` names the ways.
+    #[arg(long, value_name = "WAY", conflicts_with_all = ["against", "json", "plot"])]
+    pub(crate) profile: Option<String>,
 }
 
 /// Options of `cargo xtask check`.

@@ -8,6 +8,7 @@ mod against;
 mod guest;
 mod peers;
 mod plot;
+mod profile;
 mod report;
 mod sections;
 mod trace;
@@ -49,6 +50,9 @@ pub(crate) fn command(options: &BenchOptions) -> Result<()> {
         let there = quick(&lab, &other)?;
         print!("{}", report::comparison(&peers, revision, &there, &here));
         return Ok(());
+    }
+    if let Some(way) = &options.profile {
+        return profile::print(&lab, &image, way);
     }
     let report = measure(&lab, &image)?;
     print!("{}", report.table(&peers));

@@ -140,6 +140,11 @@ const HOT: &[(u16, &str, &str)] = &[
     (30, "WFI", "vCPU switch"),
 ];
 
+/// Names the ways through EL2 that a trace tells apart.
+pub(super) fn ways() -> impl Iterator<Item = &'static str> {
+    HOT.iter().map(|(_, _, operation)| *operation)
+}
+
 impl Trace {
     /// Counts what stands on the ways that [`HOT`] names, as far as they were gone: of each the
     /// shortest exit, which is not that of the guest's own output.
@@ -160,6 +165,13 @@ impl Trace {
             })
         };
         HOT.iter().filter_map(path).collect()
+    }
+
+    /// Returns the addresses of the instructions on one of the ways that [`ways`] names.
+    pub(super) fn way(&self, operation: &str) -> Option<&[u64]> {
+        let (mark, reason, _) = HOT.iter().find(|(_, _, name)| *name == operation)?;
+        let stay = self.last.get(&(*mark, (*reason).to_owned()))?;
+        Some(&stay.addresses)
     }
 
     fn end(&mut self, stay: Stay) {
