@@ -1,4 +1,4 @@
-//! Adapts a guest's access to what a device implements, and drives the interrupt line afterwards.
+//! Adapts a guest's access to what a device implements, and drives the interrupt lines afterwards.
 //!
 //! - A width or alignment that the policy does not allow, an access across the end, or an offset
 //!   without a register is counted, and ignored or faulted as the policy says.
@@ -7,7 +7,7 @@
 //!   zero: there are no byte strobes.
 //! - A wider access becomes several, lowest address first.
 
-use crate::{AccessPolicy, GuestError, Host, LineEffect, LineState, MmioDevice, Refused};
+use crate::{AccessPolicy, Endian, GuestError, Host, LineEffect, LineState, MmioDevice, Refused};
 use addr::{Width, align_down};
 use core::fmt;
 
@@ -40,8 +40,9 @@ impl core::error::Error for AccessFault {}
 ///
 /// # Errors
 /// [`AccessFault`] if the device's policy says so.
-pub fn read<H: Host>(
-    device: &mut dyn MmioDevice<H>,
+#[inline]
+pub fn read<H: Host, D: MmioDevice<H> + ?Sized>(
+    device: &mut D,
     line: &mut LineState,
     host: &mut H,
     offset: u64,
@@ -75,8 +76,9 @@ pub fn read<H: Host>(
 ///
 /// # Errors
 /// [`AccessFault`] if the device's policy says so.
-pub fn write<H: Host>(
-    device: &mut dyn MmioDevice<H>,
+#[inline]
+pub fn write<H: Host, D: MmioDevice<H> + ?Sized>(
+    device: &mut D,
     line: &mut LineState,
     host: &mut H,
     offset: u64,
@@ -107,9 +109,10 @@ pub fn write<H: Host>(
     result
 }
 
-/// Brings the interrupt line to the level that the device wants.
-pub fn drive<H: Host>(device: &mut dyn MmioDevice<H>, line: &mut LineState, host: &mut H) {
-    if let Some(update) = line.drive(device.level()) {
+/// Brings the interrupt lines to the levels that the device wants.
+pub fn drive<H: Host, D: MmioDevice<H> + ?Sized>(device: &D, line: &mut LineState, host: &mut H) {
+    let levels = device.levels();
+    while let Some(update) = line.drive(levels) {
         host.set_line(update);
     }
 }
@@ -175,6 +178,14 @@ impl Access {
         }
     }
 
+    /// Puts the bytes of a register of `width` in the order of a little-endian guest, or back.
+    fn in_order(&self, value: u64, width: Width) -> u64 {
+        match self.policy.endian {
+            Endian::Little => value,
+            Endian::Big => value.swap_bytes() >> (64_u32.wrapping_sub(width.bits()) & 63),
+        }
+    }
+
     fn refuse<H: Host>(&self, host: &mut H, refusal: Refusal) -> Result<(), AccessFault> {
         host.guest_error(refusal.error, self.offset);
         match refusal.outcome {
@@ -197,36 +208,36 @@ impl Access {
         )
     }
 
-    fn read_part<H: Host>(
+    fn read_part<H: Host, D: MmioDevice<H> + ?Sized>(
         &self,
-        device: &mut dyn MmioDevice<H>,
+        device: &mut D,
         host: &mut H,
         offset: u64,
         width: Width,
     ) -> (Result<u64, AccessFault>, LineEffect) {
         match device.read(host, offset, width) {
-            Ok((value, effect)) => (Ok(value & width.mask()), effect),
+            Ok((value, effect)) => (Ok(self.in_order(value & width.mask(), width)), effect),
             Err(_) => (self.refuse_unknown(host).map(|()| 0), LineEffect::Unchanged),
         }
     }
 
-    fn write_part<H: Host>(
+    fn write_part<H: Host, D: MmioDevice<H> + ?Sized>(
         &self,
-        device: &mut dyn MmioDevice<H>,
+        device: &mut D,
         host: &mut H,
         offset: u64,
         width: Width,
         value: u64,
     ) -> (Result<(), AccessFault>, LineEffect) {
-        match device.write(host, offset, width, value) {
+        match device.write(host, offset, width, self.in_order(value, width)) {
             Ok(effect) => (Ok(()), effect),
             Err(_) => (self.refuse_unknown(host), LineEffect::Unchanged),
         }
     }
 
-    fn read_parts<H: Host>(
+    fn read_parts<H: Host, D: MmioDevice<H> + ?Sized>(
         &self,
-        device: &mut dyn MmioDevice<H>,
+        device: &mut D,
         host: &mut H,
         part: Width,
     ) -> (Result<u64, AccessFault>, LineEffect) {
@@ -243,9 +254,9 @@ impl Access {
         (Ok(total), effects)
     }
 
-    fn write_parts<H: Host>(
+    fn write_parts<H: Host, D: MmioDevice<H> + ?Sized>(
         &self,
-        device: &mut dyn MmioDevice<H>,
+        device: &mut D,
         host: &mut H,
         part: Width,
         value: u64,

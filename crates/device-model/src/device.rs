@@ -1,6 +1,6 @@
 //! The interface of a device.
 
-use crate::{AccessPolicy, Host, Level};
+use crate::{AccessFault, AccessPolicy, Host, Level, Levels, LineState, Migrate, access};
 use addr::Width;
 use core::fmt;
 
@@ -74,10 +74,25 @@ pub struct Wires {
 /// A device as the bus sees it. It knows an offset and a width, never its address.
 ///
 /// [`crate::access`] calls `read` and `write` only with an implemented width, an aligned offset and
-/// within the size of [`AccessPolicy`], and drives the line afterwards. The work of a call is
+/// within the size of [`AccessPolicy`], and drives the lines afterwards. The work of a call is
 /// bounded by a constant.
-pub trait MmioDevice<H: Host> {
-    /// Returns which accesses the device takes.
+///
+/// Most devices implement [`crate::RegisterDevice`] instead, and get this from it.
+///
+/// # Reset
+/// Three phases, each over all devices of a VM before the next begins, so that no device sees
+/// another one's old outputs: [`MmioDevice::reset`] (enter) makes the state that after creation and
+/// asks nothing of other devices; then the lines are driven (hold); [`MmioDevice::exit_reset`] may
+/// ask the back end for input or start a timer (exit). [`crate::Slot`] runs them.
+///
+/// # Pause, resume, halt
+/// The embedder stops all vCPUs first, then pauses each device. Between [`MmioDevice::pause`] and
+/// [`MmioDevice::resume`] nothing is called but saving, restoring and reset. What `pause` takes
+/// back from the host (a transfer in the back end, for example) `resume` asks for again, out of the
+/// state alone, because that state may have been restored. A deadline that passed meanwhile expires
+/// in `resume`. After a halt nothing is called any more; the back end is free.
+pub trait MmioDevice<H: Host>: Migrate {
+    /// Returns which accesses the device takes; always the same.
     fn access_policy(&self) -> &'static AccessPolicy;
 
     /// Returns which wires the device has.
@@ -109,8 +124,29 @@ pub trait MmioDevice<H: Host> {
     /// Returns the level that the interrupt line must have now.
     fn level(&self) -> Level;
 
-    /// Puts the device into the state after its creation.
+    /// Returns the levels that the interrupt lines must have now, if the device has several.
+    fn levels(&self) -> Levels {
+        Levels::from(self.level())
+    }
+
+    /// Enters reset: puts the device into the state after its creation and cancels its timer. What
+    /// survives a reset, such as the time of a clock with a battery, stays.
     fn reset(&mut self, host: &mut H);
+
+    /// Leaves reset, after all devices have entered it and their lines were driven.
+    fn exit_reset(&mut self, host: &mut H) {
+        let _ = host;
+    }
+
+    /// Stops working until [`MmioDevice::resume`].
+    fn pause(&mut self, host: &mut H) {
+        host.cancel_timer();
+    }
+
+    /// Goes on from the state alone. A device with a timer looks at the time and arms it again.
+    fn resume(&mut self, host: &mut H) {
+        self.timer_expired(host);
+    }
 
     /// Takes a byte of input from the back end.
     fn receive(&mut self, host: &mut H, byte: u8) -> Received {
@@ -119,10 +155,40 @@ pub trait MmioDevice<H: Host> {
         Received::Refused
     }
 
-    /// Looks at the time, after the deadline of [`Host::arm_timer`] has passed. May be called too
-    /// early or too often.
+    /// Looks at the time, after the deadline of [`Host::arm_timer`] has passed, and arms the timer
+    /// for the next one. May be called too early or too often.
     fn timer_expired(&mut self, host: &mut H) {
         let _ = host;
+    }
+
+    /// Serves a guest's read; see [`access::read`]. Not to be implemented: it stands here so that
+    /// an access costs one virtual call, with the device's policy known behind it.
+    ///
+    /// # Errors
+    /// [`AccessFault`] if the policy says so.
+    fn guest_read(
+        &mut self,
+        lines: &mut LineState,
+        host: &mut H,
+        offset: u64,
+        width: Width,
+    ) -> Result<u64, AccessFault> {
+        access::read(self, lines, host, offset, width)
+    }
+
+    /// Serves a guest's write; see [`MmioDevice::guest_read`].
+    ///
+    /// # Errors
+    /// [`AccessFault`] if the policy says so.
+    fn guest_write(
+        &mut self,
+        lines: &mut LineState,
+        host: &mut H,
+        offset: u64,
+        width: Width,
+        value: u64,
+    ) -> Result<(), AccessFault> {
+        access::write(self, lines, host, offset, width, value)
     }
 }
 

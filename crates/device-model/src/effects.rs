@@ -1,6 +1,6 @@
 //! What an access caused, recorded under the device's lock and applied after it is released.
 
-use crate::{GuestError, GuestEvent, Host, LineUpdate, Moment};
+use crate::{GuestError, GuestEvent, Host, LineUpdate, Moment, Signal};
 use arrayvec::ArrayVec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,7 +13,8 @@ const REPORT_CAPACITY: usize = 4;
 /// The embedder's [`Host`]: records, and does nothing else. Never allocates.
 ///
 /// What does not fit is counted in [`Effects::lost`], which stays 0 if one `Effects` serves one
-/// access or one delivery of input.
+/// access or one delivery of input. It is for devices with one interrupt line and without messages:
+/// those of other lines, and messages, count as lost.
 #[derive(Clone, Debug)]
 #[must_use = "effects must be applied after the device's lock is released"]
 pub struct Effects {
@@ -88,7 +89,17 @@ impl Effects {
 impl Host for Effects {
     fn set_line(&mut self, update: LineUpdate) {
         // The later level is the one that counts.
-        self.line = Some(update);
+        let lost: Result<(), LineUpdate> = if update.line == 0 {
+            self.line = Some(update);
+            Ok(())
+        } else {
+            Err(update)
+        };
+        self.note_loss(lost);
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        self.note_loss(Err::<(), Signal>(signal));
     }
 
     fn transmit(&mut self, byte: u8) {

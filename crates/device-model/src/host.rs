@@ -1,15 +1,22 @@
 //! What a device may ask of the world around it.
 
 use crate::LineUpdate;
+use addr::Ipa;
 use core::fmt;
 
-/// The wires of a device: interrupt line, back end, clock and timer.
+/// The wires of a device: interrupt line, back end, clock and timer, guest memory.
 ///
 /// A device calls it while its lock is held, so an implementation only records ([`crate::Effects`])
 /// or only computes; it never calls the device, never waits and never allocates.
 pub trait Host {
-    /// Drives the interrupt line. Called by [`crate::access`] after an access, never by a device.
+    /// Drives an interrupt line. Called by [`crate::access`] after an access, never by a device.
     fn set_line(&mut self, update: LineUpdate);
+
+    /// Sends an interrupt that has no level. An embedder without such interrupts leaves this as it
+    /// is and makes no device that needs it.
+    fn signal(&mut self, signal: Signal) {
+        let _ = signal;
+    }
 
     /// Sends a byte to the back end.
     fn transmit(&mut self, byte: u8);
@@ -30,12 +37,71 @@ pub trait Host {
     /// Takes back what [`Host::arm_timer`] asked for.
     fn cancel_timer(&mut self);
 
+    /// Copies guest memory from `address` on into `into`. Read once what is parsed afterwards.
+    ///
+    /// # Errors
+    /// [`MemoryFault`] if not all of it is the guest's memory; what `into` holds then is undefined.
+    fn read_memory(&mut self, address: Ipa, into: &mut [u8]) -> Result<(), MemoryFault> {
+        Err(MemoryFault::new(address, into.len()))
+    }
+
+    /// Copies `from` into guest memory from `address` on.
+    ///
+    /// # Errors
+    /// [`MemoryFault`] if not all of it is the guest's memory; what was written then is undefined.
+    fn write_memory(&mut self, address: Ipa, from: &[u8]) -> Result<(), MemoryFault> {
+        Err(MemoryFault::new(address, from.len()))
+    }
+
     /// Counts something that a correct driver does not do, at `offset` in the device.
     fn guest_error(&mut self, error: GuestError, offset: u64);
 
     /// Reports what the guest says about itself.
     fn guest_event(&mut self, event: GuestEvent);
 }
+
+/// An interrupt that is an event, not a level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// A pulse on the device's line of this number.
+    Pulse(u8),
+    /// A write of `data` to the interrupt controller's `address`.
+    Message {
+        /// Where, in the guest's physical addresses.
+        address: u64,
+        /// What.
+        data: u32,
+    },
+}
+
+/// Addresses that are not all the guest's memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryFault {
+    /// The first address.
+    pub address: Ipa,
+    /// How many bytes.
+    pub length: usize,
+}
+
+impl MemoryFault {
+    /// Makes the error of a copy of `length` bytes at `address`.
+    #[must_use]
+    pub const fn new(address: Ipa, length: usize) -> Self {
+        Self { address, length }
+    }
+}
+
+impl fmt::Display for MemoryFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} bytes at {} are not the guest's memory",
+            self.length, self.address
+        )
+    }
+}
+
+impl core::error::Error for MemoryFault {}
 
 macro_rules! guest_errors {
     ($($(#[$doc:meta])* $name:ident: $text:literal,)+) => {
@@ -89,6 +155,10 @@ guest_errors! {
     Overflow: "data dropped for lack of room",
     /// A request for something that the model does not do.
     Unimplemented: "not implemented",
+    /// An address of a transfer that is not the guest's memory.
+    BadAddress: "address outside of guest memory",
+    /// An access while the device is paused or halted: the embedder's mistake.
+    NotRunning: "access to a device that is not running",
 }
 
 /// What a guest reports about itself.

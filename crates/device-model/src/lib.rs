@@ -3,7 +3,7 @@
 //! Every device has the same four parts:
 //! - **Config**: what is fixed when it is made;
 //! - **State**: what the guest sees change, as plain data that can be compared and saved;
-//! - **Registers**: typed offsets ([`register_offsets!`]) and typed bits;
+//! - **Registers**: typed offsets ([`macro@Registers`]) and typed bits;
 //! - **Wires**: interrupt line, clock and back end, all behind [`Host`]; [`Wires`] says which of
 //!   them a device has.
 //!
@@ -28,23 +28,30 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+extern crate self as device_model;
+
 pub mod access;
 mod bus;
 mod device;
 mod effects;
 mod host;
 mod line;
+pub mod migrate;
 mod policy;
-mod register;
+pub mod property;
+mod registers;
 mod slot;
 mod time;
 
 pub use access::AccessFault;
 pub use bus::{Bus, BusError, Hit, Miss};
 pub use device::{LineEffect, MmioDevice, Model, NoRegister, Received, Wire, Wires};
+pub use device_model_derive::{Device, Migrate, Properties, PropertyValue, Registers, bit_fields};
 pub use effects::{Counters, Effects, ErrorRecord, InputRoom, TimerRequest};
-pub use host::{GuestError, GuestEvent, Host};
-pub use line::{Level, LineGate, LineState, LineUpdate};
-pub use policy::{AccessPolicy, Refused, Widths};
-pub use slot::Slot;
+pub use host::{GuestError, GuestEvent, Host, MemoryFault, Signal};
+pub use line::{Level, Levels, LineGate, LineState, LineUpdate};
+pub use migrate::Migrate;
+pub use policy::{AccessPolicy, Endian, Refused, Widths};
+pub use registers::{Identification, RegisterDevice, Registers, primecell};
+pub use slot::{Activity, ResetPhase, Slot, WrongActivity};
 pub use time::{Moment, NANOSECONDS_PER_SECOND, TimeBase};

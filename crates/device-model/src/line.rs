@@ -16,38 +16,75 @@ impl From<bool> for Level {
     }
 }
 
-/// A change of a line. The number grows by one (modulo 2³²) with each change of that line.
+/// The levels of all lines of a device: bit n is set if line n is asserted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Levels(pub u32);
+
+impl Levels {
+    /// Returns the level of line `number`; low for numbers above 31.
+    #[must_use]
+    pub const fn get(self, number: u8) -> Level {
+        if number < 32 && (self.0 >> number) & 1 != 0 {
+            Level::High
+        } else {
+            Level::Low
+        }
+    }
+}
+
+impl From<Level> for Levels {
+    fn from(level: Level) -> Self {
+        Self(u32::from(level == Level::High))
+    }
+}
+
+/// A change of a line. The number grows by one (modulo 2³²) with each change of a device's lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineUpdate {
+    /// Which line of the device: 0 for most devices, which have one.
+    pub line: u8,
     /// The new level.
     pub level: Level,
-    /// Which change of the line this is.
+    /// Which change this is.
     pub sequence: u32,
 }
 
-/// The device's end of an interrupt line; under the device's lock.
+/// The device's end of its interrupt lines; under the device's lock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LineState {
-    level: Level,
+    levels: Levels,
     sequence: u32,
 }
 
 impl LineState {
-    /// Returns the level that was driven last.
+    /// Returns the level that was driven last on line 0.
     #[must_use]
     pub const fn level(&self) -> Level {
-        self.level
+        self.levels.get(0)
     }
 
-    /// Drives `level`; returns the change, or `None` if the line has that level already.
-    pub fn drive(&mut self, level: Level) -> Option<LineUpdate> {
-        if level == self.level {
+    /// Returns the levels that were driven last.
+    #[must_use]
+    pub const fn levels(&self) -> Levels {
+        self.levels
+    }
+
+    /// Drives `levels`; returns the next change, or `None` if all lines have their level already.
+    /// To be called until it returns `None`: at most 32 times.
+    #[inline]
+    pub fn drive(&mut self, levels: impl Into<Levels>) -> Option<LineUpdate> {
+        let levels = levels.into();
+        let changed = self.levels.0 ^ levels.0;
+        if changed == 0 {
             return None;
         }
-        self.level = level;
+        // Below 32: a bit is set.
+        let [line, ..] = changed.trailing_zeros().to_le_bytes();
+        self.levels.0 ^= changed & changed.wrapping_neg();
         self.sequence = self.sequence.wrapping_add(1);
         Some(LineUpdate {
-            level,
+            line,
+            level: levels.get(line),
             sequence: self.sequence,
         })
     }
@@ -101,9 +138,29 @@ mod tests {
     }
 
     #[test]
+    fn lines_change_one_at_a_time() {
+        let mut state = LineState::default();
+        let mut changes = std::vec::Vec::new();
+        for levels in [Levels(0x8000_0001), Levels(0x8000_0000)] {
+            while let Some(update) = state.drive(levels) {
+                changes.push((update.line, update.level, update.sequence));
+            }
+            assert_eq!(state.levels(), levels);
+        }
+        assert_eq!(
+            changes,
+            [
+                (0, Level::High, 1),
+                (31, Level::High, 2),
+                (0, Level::Low, 3)
+            ]
+        );
+    }
+
+    #[test]
     fn the_number_may_wrap() {
         let mut line = LineState {
-            level: Level::Low,
+            levels: Levels(0),
             sequence: u32::MAX,
         };
         let mut gate = LineGate { sequence: u32::MAX };

@@ -61,6 +61,16 @@ pub enum Refused {
     Fault,
 }
 
+/// In which order the bytes of a register lie.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Endian {
+    /// Lowest byte at the lowest offset.
+    #[default]
+    Little,
+    /// Highest byte at the lowest offset.
+    Big,
+}
+
 /// Which accesses a device takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccessPolicy {
@@ -70,6 +80,8 @@ pub struct AccessPolicy {
     pub valid: Widths,
     /// The widths that the device's `read` and `write` take; others are adapted to them.
     pub implemented: Widths,
+    /// The order of a register's bytes. `read` and `write` deal with values, never with it.
+    pub endian: Endian,
     /// What a width outside `valid` gives.
     pub bad_width: Refused,
     /// What an offset that is no multiple of the width gives.
@@ -78,6 +90,21 @@ pub struct AccessPolicy {
     pub unknown: Refused,
     /// What an access that crosses `size` gives.
     pub beyond_end: Refused,
+}
+
+impl AccessPolicy {
+    /// 4 KiB of 32-bit registers, as of Arm's PrimeCells: narrower accesses are adapted, reserved
+    /// offsets read as zero and ignore writes, everything else faults.
+    pub const WORD_REGISTERS: Self = Self {
+        size: 0x1000,
+        valid: Widths::UP_TO_WORD,
+        implemented: Widths::WORD,
+        endian: Endian::Little,
+        bad_width: Refused::Fault,
+        unaligned: Refused::Fault,
+        unknown: Refused::Ignored,
+        beyond_end: Refused::Fault,
+    };
 }
 
 #[cfg(test)]

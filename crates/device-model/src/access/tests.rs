@@ -1,5 +1,9 @@
 use super::*;
-use crate::{Effects, Level, Model, Moment, NoRegister, Slot, TimeBase, Widths, Wire, Wires};
+use crate::migrate::{Reader, RestoreError, Writer, restore_all};
+use crate::{
+    Activity, Effects, Endian, Level, Migrate, Model, Moment, NoRegister, ResetPhase, Slot,
+    TimeBase, Widths, Wire, Wires, WrongActivity,
+};
 use proptest::prelude::*;
 use std::vec::Vec;
 
@@ -74,6 +78,21 @@ impl<H: Host> MmioDevice<H> for Probe {
     }
 }
 
+impl Migrate for Probe {
+    fn kind(&self) -> &'static str {
+        "probe"
+    }
+
+    fn save(&self, out: &mut Writer) {
+        out.put(&self.bytes);
+    }
+
+    fn restore(&mut self, input: &mut Reader<'_>) -> Result<(), RestoreError> {
+        self.bytes = restore_all(input)?;
+        Ok(())
+    }
+}
+
 impl Model for Probe {
     fn model<H: Host>(&mut self) -> &mut dyn MmioDevice<H> {
         self
@@ -84,6 +103,7 @@ static WORDS: AccessPolicy = AccessPolicy {
     size: 16,
     valid: Widths::ANY,
     implemented: Widths::WORD,
+    endian: Endian::Little,
     bad_width: Refused::Fault,
     unaligned: Refused::Fault,
     unknown: Refused::Ignored,
@@ -263,4 +283,101 @@ proptest! {
             }
         }
     }
+}
+
+static BIG: AccessPolicy = AccessPolicy {
+    endian: Endian::Big,
+    ..WORDS
+};
+
+#[test]
+fn a_big_endian_register_has_its_highest_byte_first() {
+    let mut host = effects();
+    let mut slot = probe(&BIG);
+    // The device sees the value 0x1312_1110 at offset 0.
+    assert_eq!(slot.read(&mut host, 0, Width::Word), Ok(0x1011_1213));
+    assert_eq!(slot.read(&mut host, 0, Width::Byte), Ok(0x13));
+    assert_eq!(slot.read(&mut host, 2, Width::Half), Ok(0x1011));
+    assert_eq!(
+        slot.read(&mut host, 0, Width::Double),
+        Ok(0x1415_1617_1011_1213)
+    );
+    slot.write(&mut host, 4, Width::Word, 0xa0b0_c0d0).unwrap();
+    assert_eq!(slot.device().bytes[4..8], [0xa0, 0xb0, 0xc0, 0xd0]);
+    slot.write(&mut host, 4, Width::Byte, 0x7f).unwrap();
+    assert_eq!(slot.device().bytes[4..8], [0, 0, 0, 0x7f]);
+    assert_eq!(slot.read(&mut host, 4, Width::Byte), Ok(0x7f));
+}
+
+#[test]
+fn only_a_running_device_is_accessed() {
+    let mut host = effects();
+    let mut slot = probe(&WORDS);
+    assert_eq!(
+        slot.resume(&mut host),
+        Err(WrongActivity {
+            found: Activity::Running
+        })
+    );
+    slot.pause(&mut host).unwrap();
+    let fault = AccessFault {
+        error: GuestError::NotRunning,
+        offset: 4,
+        width: Width::Word,
+    };
+    assert_eq!(slot.read(&mut host, 4, Width::Word), Err(fault));
+    assert_eq!(slot.write(&mut host, 4, Width::Word, 1), Err(fault));
+    assert_eq!(slot.receive(&mut host, b"x"), 0);
+    slot.timer_expired(&mut host);
+    assert!(slot.device().calls.is_empty());
+    slot.resume(&mut host).unwrap();
+    assert_eq!(slot.read(&mut host, 4, Width::Word), Ok(0x1716_1514));
+    slot.halt(&mut host);
+    assert!(slot.read(&mut host, 4, Width::Word).is_err());
+    assert_eq!(
+        slot.pause(&mut host),
+        Err(WrongActivity {
+            found: Activity::Halted
+        })
+    );
+}
+
+#[test]
+fn only_a_paused_device_is_saved_and_restored() {
+    let mut host = effects();
+    let mut slot = probe(&WORDS);
+    let mut out = Writer::new(64);
+    let running = WrongActivity {
+        found: Activity::Running,
+    };
+    assert_eq!(slot.save(&mut out), Err(running));
+    assert_eq!(slot.restore(&[0; 16]), Err(running.into()));
+    slot.pause(&mut host).unwrap();
+    slot.save(&mut out).unwrap();
+    assert_eq!(out.finish().unwrap(), slot.device().bytes);
+    assert_eq!(
+        slot.restore(&[0; 17]),
+        Err(RestoreError::Trailing { bytes: 1 })
+    );
+    assert_eq!(
+        slot.restore(&[0; 15]),
+        Err(RestoreError::Truncated { missing: 1 })
+    );
+    assert_eq!(slot.device().bytes[0], 0x10);
+    slot.restore(&[9; 16]).unwrap();
+    assert_eq!(slot.device().bytes, [9; 16]);
+}
+
+#[test]
+fn the_line_goes_down_in_the_second_phase_of_a_reset() {
+    let mut host = effects();
+    let mut slot = probe(&WORDS);
+    slot.write(&mut host, 0, Width::Word, 1).unwrap();
+    assert_eq!(slot.level(), Level::High);
+    slot.reset_phase(&mut host, ResetPhase::Enter);
+    assert_eq!(slot.level(), Level::High);
+    slot.reset_phase(&mut host, ResetPhase::Hold);
+    assert_eq!(slot.level(), Level::Low);
+    slot.reset_phase(&mut host, ResetPhase::Exit);
+    assert_eq!(slot.level(), Level::Low);
 }

@@ -1,89 +1,65 @@
 //! What the PL011 does.
 
-use super::registers::{
-    CELL_ID, Control, DmaControl, Interrupts, LineControl, PERIPHERAL_ID, Register, Status,
-};
+use super::registers::{Control, DmaControl, Interrupts, LineControl, Register, Status};
 use super::state::{Config, DisabledTransmitter, State, modem_interrupts};
-use addr::Width;
 use device_model::{
-    AccessPolicy, GuestError, Host, Level, LineEffect, MmioDevice, NoRegister, Received, Refused,
-    Widths, Wire, Wires,
+    AccessPolicy, Device, GuestError, Host, Identification, Level, LineEffect, Received,
+    RegisterDevice, Wire, Wires, primecell,
 };
 
 /// A PL011.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Device)]
+#[device(kind = "pl011")]
 pub struct Pl011 {
     config: Config,
     state: State,
 }
 
-static POLICY: AccessPolicy = AccessPolicy {
-    size: 0x1000,
-    valid: Widths::UP_TO_WORD,
-    implemented: Widths::WORD,
-    bad_width: Refused::Fault,
-    unaligned: Refused::Fault,
-    unknown: Refused::Ignored,
-    beyond_end: Refused::Fault,
-};
+impl RegisterDevice for Pl011 {
+    type Register = Register;
+    const POLICY: &'static AccessPolicy = &AccessPolicy::WORD_REGISTERS;
+    const WIRES: Wires = Wires {
+        interrupt: Wire::Present,
+        bytes: Wire::Present,
+        clock: Wire::Absent,
+    };
+    /// Revision 1, whose FIFOs hold 16.
+    const IDENTIFICATION: Option<&'static Identification> = Some(&primecell(0x11, 1, 0));
 
-impl<H: Host> MmioDevice<H> for Pl011 {
-    fn access_policy(&self) -> &'static AccessPolicy {
-        &POLICY
-    }
-
-    fn wires(&self) -> Wires {
-        Wires {
-            interrupt: Wire::Present,
-            bytes: Wire::Present,
-            clock: Wire::Absent,
+    fn read_register<H: Host>(&mut self, host: &mut H, register: Register) -> (u32, LineEffect) {
+        if register != Register::Data {
+            return (u32::from(self.value(host, register)), LineEffect::Unchanged);
         }
-    }
-
-    fn read(
-        &mut self,
-        host: &mut H,
-        offset: u64,
-        _: Width,
-    ) -> Result<(u64, LineEffect), NoRegister> {
-        let register = Register::try_from(offset)?;
         // The only read that changes anything: it takes a character out.
-        let effect = if register == Register::Data {
-            LineEffect::MayHaveChanged
-        } else {
-            LineEffect::Unchanged
-        };
         let ready = self.receiver_ready();
-        let value = self.read_register(host, register);
+        let value = self.take();
         self.ask_for_input(host, ready);
-        Ok((u64::from(value), effect))
+        (u32::from(value), LineEffect::MayHaveChanged)
     }
 
-    fn write(
+    fn write_register<H: Host>(
         &mut self,
         host: &mut H,
-        offset: u64,
-        _: Width,
-        value: u64,
-    ) -> Result<LineEffect, NoRegister> {
-        let register = Register::try_from(offset)?;
+        register: Register,
+        value: u32,
+    ) -> LineEffect {
         let ready = self.receiver_ready();
         // No register has more than 16 bits.
         let [low, high, ..] = value.to_le_bytes();
-        self.write_register(host, register, u16::from_le_bytes([low, high]));
+        self.set(host, register, u16::from_le_bytes([low, high]));
         self.ask_for_input(host, ready);
-        Ok(LineEffect::MayHaveChanged)
+        LineEffect::MayHaveChanged
     }
 
     fn level(&self) -> Level {
         Level::from(!self.state.masked().is_empty())
     }
 
-    fn reset(&mut self, _: &mut H) {
+    fn reset<H: Host>(&mut self, _: &mut H) {
         self.state = State::default();
     }
 
-    fn receive(&mut self, _: &mut H, byte: u8) -> Received {
+    fn receive<H: Host>(&mut self, _: &mut H, byte: u8) -> Received {
         if !self.receiver_ready() {
             return Received::Refused;
         }
@@ -93,25 +69,11 @@ impl<H: Host> MmioDevice<H> for Pl011 {
 }
 
 impl Pl011 {
-    /// Makes a PL011 as it is after reset.
-    #[must_use]
-    pub fn new(config: Config) -> Self {
-        Self {
-            config,
-            state: State::default(),
-        }
-    }
-
-    /// Returns the state, for comparison and inspection.
-    #[must_use]
-    pub fn state(&self) -> &State {
-        &self.state
-    }
-
-    fn read_register<H: Host>(&mut self, host: &mut H, register: Register) -> u16 {
-        let state = &mut self.state;
+    /// Reads a register whose reading changes nothing; UARTDR is none.
+    fn value<H: Host>(&self, host: &mut H, register: Register) -> u16 {
+        let state = &self.state;
         match register {
-            Register::Data => self.take(),
+            Register::Data => 0,
             Register::Status => state.status.bits(),
             Register::Flags => self.state.flags().bits(),
             Register::IrdaCounter => state.irda_counter,
@@ -128,18 +90,10 @@ impl Pl011 {
                 0
             }
             Register::DmaControl => state.dma_control.bits(),
-            Register::PeripheralId0
-            | Register::PeripheralId1
-            | Register::PeripheralId2
-            | Register::PeripheralId3
-            | Register::CellId0
-            | Register::CellId1
-            | Register::CellId2
-            | Register::CellId3 => identification(register),
         }
     }
 
-    fn write_register<H: Host>(&mut self, host: &mut H, register: Register, value: u16) {
+    fn set<H: Host>(&mut self, host: &mut H, register: Register, value: u16) {
         let state = &mut self.state;
         match register {
             Register::Data => {
@@ -167,17 +121,9 @@ impl Pl011 {
                     host.guest_error(GuestError::Unimplemented, register.offset());
                 }
             }
-            Register::Flags
-            | Register::RawInterrupts
-            | Register::MaskedInterrupts
-            | Register::PeripheralId0
-            | Register::PeripheralId1
-            | Register::PeripheralId2
-            | Register::PeripheralId3
-            | Register::CellId0
-            | Register::CellId1
-            | Register::CellId2
-            | Register::CellId3 => host.guest_error(GuestError::ReadOnly, register.offset()),
+            Register::Flags | Register::RawInterrupts | Register::MaskedInterrupts => {
+                host.guest_error(GuestError::ReadOnly, register.offset());
+            }
         }
     }
 
@@ -327,18 +273,4 @@ impl Pl011 {
             && !self.state.control.contains(Control::LOOPBACK)
             && self.state.receive_fifo.len() < self.state.depth()
     }
-}
-
-/// Returns the value of an identification register; 0 for any other.
-fn identification(register: Register) -> u16 {
-    let id = |ids: &[u8; 4], first: Register| {
-        let distance = register.offset().checked_sub(first.offset())?;
-        ids.iter()
-            .zip((0..).step_by(4))
-            .find(|(_, place)| *place == distance)
-            .map(|(value, _)| u16::from(*value))
-    };
-    id(&PERIPHERAL_ID, Register::PeripheralId0)
-        .or_else(|| id(&CELL_ID, Register::CellId0))
-        .unwrap_or(0)
 }

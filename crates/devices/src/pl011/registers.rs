@@ -1,56 +1,39 @@
 //! Registers and bits of the PL011 (DDI0183G, chapter 3).
 
 use bitflags::bitflags;
-use device_model::register_offsets;
+use device_model::{Registers, plain_bits};
 
-register_offsets! {
-    /// The registers (DDI0183G, 3.2).
-    pub enum Register {
-        /// UARTDR, data.
-        Data = 0x000,
-        /// UARTRSR, receive status; a write is UARTECR, error clear.
-        Status = 0x004,
-        /// UARTFR, flags.
-        Flags = 0x018,
-        /// UARTILPR, IrDA low-power counter.
-        IrdaCounter = 0x020,
-        /// UARTIBRD, integer part of the baud rate divisor.
-        IntegerBaudRate = 0x024,
-        /// UARTFBRD, fractional part of the baud rate divisor.
-        FractionalBaudRate = 0x028,
-        /// UARTLCR_H, line control.
-        LineControl = 0x02c,
-        /// UARTCR, control.
-        Control = 0x030,
-        /// UARTIFLS, FIFO levels that interrupt.
-        FifoLevels = 0x034,
-        /// UARTIMSC, interrupt mask.
-        InterruptMask = 0x038,
-        /// UARTRIS, interrupts before the mask.
-        RawInterrupts = 0x03c,
-        /// UARTMIS, interrupts after the mask.
-        MaskedInterrupts = 0x040,
-        /// UARTICR, interrupt clear.
-        InterruptClear = 0x044,
-        /// UARTDMACR, DMA control.
-        DmaControl = 0x048,
-        /// UARTPeriphID0.
-        PeripheralId0 = 0xfe0,
-        /// UARTPeriphID1.
-        PeripheralId1 = 0xfe4,
-        /// UARTPeriphID2.
-        PeripheralId2 = 0xfe8,
-        /// UARTPeriphID3.
-        PeripheralId3 = 0xfec,
-        /// UARTPCellID0.
-        CellId0 = 0xff0,
-        /// UARTPCellID1.
-        CellId1 = 0xff4,
-        /// UARTPCellID2.
-        CellId2 = 0xff8,
-        /// UARTPCellID3.
-        CellId3 = 0xffc,
-    }
+/// The registers (DDI0183G, 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Registers)]
+pub enum Register {
+    /// UARTDR, data.
+    Data = 0x000,
+    /// UARTRSR, receive status; a write is UARTECR, error clear.
+    Status = 0x004,
+    /// UARTFR, flags.
+    Flags = 0x018,
+    /// UARTILPR, IrDA low-power counter.
+    IrdaCounter = 0x020,
+    /// UARTIBRD, integer part of the baud rate divisor.
+    IntegerBaudRate = 0x024,
+    /// UARTFBRD, fractional part of the baud rate divisor.
+    FractionalBaudRate = 0x028,
+    /// UARTLCR_H, line control.
+    LineControl = 0x02c,
+    /// UARTCR, control.
+    Control = 0x030,
+    /// UARTIFLS, FIFO levels that interrupt.
+    FifoLevels = 0x034,
+    /// UARTIMSC, interrupt mask.
+    InterruptMask = 0x038,
+    /// UARTRIS, interrupts before the mask.
+    RawInterrupts = 0x03c,
+    /// UARTMIS, interrupts after the mask.
+    MaskedInterrupts = 0x040,
+    /// UARTICR, interrupt clear.
+    InterruptClear = 0x044,
+    /// UARTDMACR, DMA control.
+    DmaControl = 0x048,
 }
 
 bitflags! {
@@ -175,8 +158,10 @@ pub(crate) const CONTROL_RESET: Control = Control::TRANSMIT_ENABLE.union(Control
 /// UARTIFLS after reset: both FIFOs at one half.
 pub(crate) const FIFO_LEVELS_RESET: u16 = 0x12;
 
-/// UARTPeriphID0 to 3: part 0x011, designer 0x41 (Arm), revision 1, whose FIFOs hold 16.
-pub(crate) const PERIPHERAL_ID: [u8; 4] = [0x11, 0x10, 0x14, 0x00];
-
-/// UARTPCellID0 to 3.
-pub(crate) const CELL_ID: [u8; 4] = [0x0d, 0xf0, 0x05, 0xb1];
+plain_bits!(
+    Status: u16,
+    LineControl: u16,
+    Control: u16,
+    Interrupts: u16,
+    DmaControl: u16,
+);

@@ -4,6 +4,8 @@ use super::registers::{
     CONTROL_RESET, Control, DmaControl, FIFO_LEVELS_RESET, Flags, Interrupts, LineControl, Status,
 };
 use arrayvec::ArrayVec;
+use device_model::Migrate;
+use device_model::migrate::Invalid;
 
 /// How many characters each FIFO holds.
 pub const FIFO_DEPTH: usize = 16;
@@ -27,9 +29,11 @@ pub enum DisabledTransmitter {
 }
 
 /// What the guest sees change.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Migrate)]
+#[migrate(version = 1, check = Self::check)]
 pub struct State {
     /// Received characters with their status in bits 11 to 8, oldest first.
+    #[migrate(check = |fifo: &ArrayVec<u16, FIFO_DEPTH>| fifo.iter().all(|c| *c <= 0xfff))]
     pub receive_fifo: ArrayVec<u16, FIFO_DEPTH>,
     /// Characters that wait for the transmitter, oldest first.
     pub transmit_fifo: ArrayVec<u8, FIFO_DEPTH>,
@@ -38,16 +42,19 @@ pub struct State {
     /// UARTRSR.
     pub status: Status,
     /// UARTILPR.
+    #[migrate(max = 0xff_u16)]
     pub irda_counter: u16,
     /// UARTIBRD.
     pub integer_baud_rate: u16,
     /// UARTFBRD.
+    #[migrate(max = 0x3f_u16)]
     pub fractional_baud_rate: u16,
     /// UARTLCR_H.
     pub line_control: LineControl,
     /// UARTCR.
     pub control: Control,
     /// UARTIFLS.
+    #[migrate(max = 0x3f_u16)]
     pub fifo_levels: u16,
     /// UARTIMSC.
     pub mask: Interrupts,
@@ -78,6 +85,19 @@ impl Default for State {
 }
 
 impl State {
+    /// Checks what must hold between fields.
+    fn check(&self) -> Result<(), Invalid> {
+        for (field, length) in [
+            ("receive_fifo", self.receive_fifo.len()),
+            ("transmit_fifo", self.transmit_fifo.len()),
+        ] {
+            if length > self.depth() {
+                return Err(Invalid::new(field, u64::try_from(length).unwrap_or(0)));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn receiver_enabled(&self) -> bool {
         self.control
             .contains(Control::ENABLE.union(Control::RECEIVE_ENABLE))

@@ -1,10 +1,9 @@
 //! What the PL031 does.
 
 use super::registers::{BIT, Register};
-use addr::Width;
 use device_model::{
-    AccessPolicy, GuestError, Host, Level, LineEffect, MmioDevice, NANOSECONDS_PER_SECOND,
-    NoRegister, Refused, Widths, Wire, Wires,
+    AccessPolicy, Device, GuestError, Host, Identification, Level, LineEffect, Migrate,
+    NANOSECONDS_PER_SECOND, RegisterDevice, Wire, Wires, primecell,
 };
 
 /// What is fixed when the device is made: nothing.
@@ -12,7 +11,8 @@ use device_model::{
 pub struct Config;
 
 /// What the guest sees change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Migrate)]
+#[migrate(version = 1)]
 pub struct State {
     /// What the guest's clock is ahead of the time of day, in seconds modulo 2³².
     pub offset: u32,
@@ -21,75 +21,55 @@ pub struct State {
     /// RTCMR.
     pub matching: u32,
     /// RTCIMSC, bit 0.
+    #[migrate(max = BIT)]
     pub mask: u32,
     /// RTCRIS, bit 0.
+    #[migrate(max = BIT)]
     pub raw: u32,
-    /// When the clock reaches RTCMR, in nanoseconds of [`Host::now`]; `None` if it has, or if
-    /// RTCMR was never written.
+    /// When the clock reaches RTCMR, in nanoseconds of [`Host::wall_clock`], so that it means the
+    /// same on another machine; `None` if it has, or if RTCMR was never written.
     pub alarm: Option<u64>,
 }
 
 /// A PL031.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Device)]
+#[device(kind = "pl031")]
 pub struct Pl031 {
     config: Config,
     state: State,
 }
 
-static POLICY: AccessPolicy = AccessPolicy {
-    size: 0x1000,
-    valid: Widths::UP_TO_WORD,
-    implemented: Widths::WORD,
-    bad_width: Refused::Fault,
-    unaligned: Refused::Fault,
-    unknown: Refused::Ignored,
-    beyond_end: Refused::Fault,
-};
+impl RegisterDevice for Pl031 {
+    type Register = Register;
+    const POLICY: &'static AccessPolicy = &AccessPolicy::WORD_REGISTERS;
+    const WIRES: Wires = Wires {
+        interrupt: Wire::Present,
+        bytes: Wire::Absent,
+        clock: Wire::Present,
+    };
+    const IDENTIFICATION: Option<&'static Identification> = Some(&primecell(0x31, 1, 0));
 
-impl<H: Host> MmioDevice<H> for Pl031 {
-    fn access_policy(&self) -> &'static AccessPolicy {
-        &POLICY
+    fn read_register<H: Host>(&mut self, host: &mut H, register: Register) -> (u32, LineEffect) {
+        let effect = self.catch_up(host);
+        (self.value(host, register), effect)
     }
 
-    fn wires(&self) -> Wires {
-        Wires {
-            interrupt: Wire::Present,
-            bytes: Wire::Absent,
-            clock: Wire::Present,
-        }
-    }
-
-    fn read(
+    fn write_register<H: Host>(
         &mut self,
         host: &mut H,
-        offset: u64,
-        _: Width,
-    ) -> Result<(u64, LineEffect), NoRegister> {
-        let register = Register::try_from(offset)?;
-        self.catch_up(host);
-        let value = self.read_register(host, register);
-        Ok((u64::from(value), LineEffect::MayHaveChanged))
-    }
-
-    fn write(
-        &mut self,
-        host: &mut H,
-        offset: u64,
-        _: Width,
-        value: u64,
-    ) -> Result<LineEffect, NoRegister> {
-        let register = Register::try_from(offset)?;
-        self.catch_up(host);
-        let [b0, b1, b2, b3, ..] = value.to_le_bytes();
-        self.write_register(host, register, u32::from_le_bytes([b0, b1, b2, b3]));
-        Ok(LineEffect::MayHaveChanged)
+        register: Register,
+        value: u32,
+    ) -> LineEffect {
+        let _ = self.catch_up(host);
+        self.set(host, register, value);
+        LineEffect::MayHaveChanged
     }
 
     fn level(&self) -> Level {
         Level::from(self.masked() != 0)
     }
 
-    fn reset(&mut self, host: &mut H) {
+    fn reset<H: Host>(&mut self, host: &mut H) {
         // The time of day survives a reset: the clock has a battery.
         let offset = self.state.offset;
         self.state = State {
@@ -99,38 +79,15 @@ impl<H: Host> MmioDevice<H> for Pl031 {
         host.cancel_timer();
     }
 
-    fn timer_expired(&mut self, host: &mut H) {
-        self.catch_up(host);
-        if let Some(alarm) = self.state.alarm {
-            // Called too early: ask again.
-            host.arm_timer(alarm);
-        }
+    fn timer_expired<H: Host>(&mut self, host: &mut H) {
+        let _ = self.catch_up(host);
+        // Called too early, or after a pause: ask again.
+        self.arm(host);
     }
 }
 
 impl Pl031 {
-    /// Makes a PL031 that shows the time of day.
-    #[must_use]
-    pub fn new(config: Config) -> Self {
-        Self {
-            config,
-            state: State::default(),
-        }
-    }
-
-    /// Returns the state, for comparison and inspection.
-    #[must_use]
-    pub fn state(&self) -> &State {
-        &self.state
-    }
-
-    /// Returns what is fixed.
-    #[must_use]
-    pub fn config(&self) -> Config {
-        self.config
-    }
-
-    fn read_register<H: Host>(&self, host: &mut H, register: Register) -> u32 {
+    fn value<H: Host>(&self, host: &mut H, register: Register) -> u32 {
         let state = &self.state;
         match register {
             Register::Data => seconds(host).wrapping_add(state.offset),
@@ -145,18 +102,10 @@ impl Pl031 {
                 host.guest_error(GuestError::WriteOnly, register.offset());
                 0
             }
-            Register::PeripheralId0 => 0x31,
-            Register::PeripheralId1 => 0x10,
-            Register::PeripheralId2 => 0x14,
-            Register::PeripheralId3 => 0x00,
-            Register::CellId0 => 0x0d,
-            Register::CellId1 => 0xf0,
-            Register::CellId2 => 0x05,
-            Register::CellId3 => 0xb1,
         }
     }
 
-    fn write_register<H: Host>(&mut self, host: &mut H, register: Register, value: u32) {
+    fn set<H: Host>(&mut self, host: &mut H, register: Register, value: u32) {
         let state = &mut self.state;
         match register {
             Register::Match => {
@@ -172,17 +121,9 @@ impl Pl031 {
             Register::Control => {}
             Register::InterruptMask => state.mask = value & BIT,
             Register::InterruptClear => state.raw &= !value,
-            Register::Data
-            | Register::RawInterrupt
-            | Register::MaskedInterrupt
-            | Register::PeripheralId0
-            | Register::PeripheralId1
-            | Register::PeripheralId2
-            | Register::PeripheralId3
-            | Register::CellId0
-            | Register::CellId1
-            | Register::CellId2
-            | Register::CellId3 => host.guest_error(GuestError::ReadOnly, register.offset()),
+            Register::Data | Register::RawInterrupt | Register::MaskedInterrupt => {
+                host.guest_error(GuestError::ReadOnly, register.offset());
+            }
         }
     }
 
@@ -201,18 +142,28 @@ impl Pl031 {
         let distance = ahead
             .saturating_mul(NANOSECONDS_PER_SECOND)
             .saturating_sub(into_second);
-        let alarm = host.now().saturating_add(distance);
-        self.state.alarm = Some(alarm);
-        host.arm_timer(alarm);
+        self.state.alarm = Some(wall.saturating_add(distance));
+        self.arm(host);
+    }
+
+    /// Asks for a call when the clock reaches RTCMR.
+    fn arm<H: Host>(&self, host: &mut H) {
+        if let Some(alarm) = self.state.alarm {
+            let distance = alarm.saturating_sub(host.wall_clock());
+            host.arm_timer(host.now().saturating_add(distance));
+        }
     }
 
     /// Raises the interrupt if the time has come, so that the guest never sees the clock past the
     /// match without it.
-    fn catch_up<H: Host>(&mut self, host: &mut H) {
-        if self.state.alarm.is_some_and(|alarm| host.now() >= alarm) {
-            self.state.alarm = None;
-            self.state.raw = BIT;
+    fn catch_up<H: Host>(&mut self, host: &mut H) -> LineEffect {
+        let alarm = self.state.alarm;
+        if alarm.is_none_or(|alarm| host.wall_clock() < alarm) {
+            return LineEffect::Unchanged;
         }
+        self.state.alarm = None;
+        self.state.raw = BIT;
+        LineEffect::MayHaveChanged
     }
 
     const fn masked(&self) -> u32 {

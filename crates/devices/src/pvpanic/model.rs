@@ -1,10 +1,9 @@
 //! What the panic device does.
 
 use super::registers::{Events, Register};
-use addr::Width;
 use device_model::{
-    AccessPolicy, GuestError, GuestEvent, Host, Level, LineEffect, MmioDevice, NoRegister, Refused,
-    Widths, Wire, Wires,
+    AccessPolicy, Device, GuestError, GuestEvent, Host, Level, LineEffect, Migrate, Refused,
+    RegisterDevice, Widths, Wire, Wires,
 };
 
 /// What is fixed when the device is made.
@@ -23,59 +22,54 @@ impl Default for Config {
 }
 
 /// What the guest sees change: nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Migrate)]
+#[migrate(version = 1)]
 pub struct State;
 
 /// A panic device.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Device)]
+#[device(kind = "pvpanic")]
 pub struct Pvpanic {
     config: Config,
     state: State,
 }
 
-static POLICY: AccessPolicy = AccessPolicy {
-    // The device tree binding gives it two bytes; the second is no register.
-    size: 2,
-    valid: Widths::BYTE,
-    implemented: Widths::BYTE,
-    // A kernel that panics gets no abort on top.
-    bad_width: Refused::Ignored,
-    unaligned: Refused::Ignored,
-    unknown: Refused::Ignored,
-    beyond_end: Refused::Ignored,
-};
+impl RegisterDevice for Pvpanic {
+    type Register = Register;
+    const POLICY: &'static AccessPolicy = &AccessPolicy {
+        // The device tree binding gives it two bytes; the second is no register.
+        size: 2,
+        valid: Widths::BYTE,
+        implemented: Widths::BYTE,
+        // A kernel that panics gets no abort on top.
+        bad_width: Refused::Ignored,
+        unaligned: Refused::Ignored,
+        beyond_end: Refused::Ignored,
+        ..AccessPolicy::WORD_REGISTERS
+    };
+    const WIRES: Wires = Wires {
+        interrupt: Wire::Absent,
+        bytes: Wire::Absent,
+        clock: Wire::Absent,
+    };
 
-impl<H: Host> MmioDevice<H> for Pvpanic {
-    fn access_policy(&self) -> &'static AccessPolicy {
-        &POLICY
-    }
-
-    fn wires(&self) -> Wires {
-        Wires {
-            interrupt: Wire::Absent,
-            bytes: Wire::Absent,
-            clock: Wire::Absent,
+    fn read_register<H: Host>(&mut self, _: &mut H, register: Register) -> (u32, LineEffect) {
+        match register {
+            Register::Events => (u32::from(self.config.events.bits()), LineEffect::Unchanged),
         }
     }
 
-    fn read(&mut self, _: &mut H, offset: u64, _: Width) -> Result<(u64, LineEffect), NoRegister> {
-        match Register::try_from(offset)? {
-            Register::Events => Ok((u64::from(self.config.events.bits()), LineEffect::Unchanged)),
-        }
-    }
-
-    fn write(
+    fn write_register<H: Host>(
         &mut self,
         host: &mut H,
-        offset: u64,
-        _: Width,
-        value: u64,
-    ) -> Result<LineEffect, NoRegister> {
-        match Register::try_from(offset)? {
+        register: Register,
+        value: u32,
+    ) -> LineEffect {
+        match register {
             Register::Events => {
                 let [bits, ..] = value.to_le_bytes();
                 self.report(host, bits);
-                Ok(LineEffect::Unchanged)
+                LineEffect::Unchanged
             }
         }
     }
@@ -84,21 +78,12 @@ impl<H: Host> MmioDevice<H> for Pvpanic {
         Level::Low
     }
 
-    fn reset(&mut self, _: &mut H) {
+    fn reset<H: Host>(&mut self, _: &mut H) {
         self.state = State;
     }
 }
 
 impl Pvpanic {
-    /// Makes a panic device.
-    #[must_use]
-    pub fn new(config: Config) -> Self {
-        Self {
-            config,
-            state: State,
-        }
-    }
-
     /// Passes on what the guest reports. A panic outranks the start of a crash kernel.
     fn report<H: Host>(&self, host: &mut H, bits: u8) {
         let known = self.config.events;

@@ -1,14 +1,14 @@
 //! The register and bits of the panic device.
 
 use bitflags::bitflags;
-use device_model::register_offsets;
+use device_model::Registers;
 
-register_offsets! {
-    /// The registers.
-    pub enum Register {
-        /// Read: which events the device takes. Write: what has happened.
-        Events = 0x0,
-    }
+/// The registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Registers)]
+#[registers(width = 1)]
+pub enum Register {
+    /// Read: which events the device takes. Write: what has happened.
+    Events = 0x0,
 }
 
 bitflags! {
