@@ -1,6 +1,7 @@
 //! What each CPU has of its own, and the token that stands for it.
 
 use crate::sysreg;
+use alloc::boxed::Box;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -9,13 +10,16 @@ use machine::{Conduit, Frame};
 /// The most CPUs that the tables of this crate have room for.
 pub const MAX_CPUS: usize = 64;
 
-/// One CPU's data, at TPIDR_EL2. The assembly knows the first two fields' offsets.
+/// One CPU's data, at TPIDR_EL2. The assembly knows the first three fields' offsets.
 #[repr(C)]
 pub(crate) struct PerCpu {
     /// Offset 0: where the main stack begins.
     pub(crate) stack_top: AtomicU64,
     /// Offset 8: where a fatal exception's stack begins.
     pub(crate) emergency_top: AtomicU64,
+    /// Offset 16: where all registers of the guest are saved, a box that the CPU owns: null until a
+    /// guest is entered, and while a handler has the box.
+    pub(crate) frame: AtomicPtr<Frame>,
     /// The CPU's place in the device tree's list.
     pub(crate) index: AtomicUsize,
     /// The role's data of this CPU, once it has started.
@@ -31,6 +35,7 @@ impl PerCpu {
         Self {
             stack_top: AtomicU64::new(0),
             emergency_top: AtomicU64::new(0),
+            frame: AtomicPtr::new(core::ptr::null_mut()),
             index: AtomicUsize::new(0),
             role: AtomicPtr::new(core::ptr::null_mut()),
             window_entries: AtomicU64::new(0),
@@ -41,6 +46,7 @@ impl PerCpu {
 
 const _: () = assert!(core::mem::offset_of!(PerCpu, stack_top) == 0);
 const _: () = assert!(core::mem::offset_of!(PerCpu, emergency_top) == 8);
+const _: () = assert!(core::mem::offset_of!(PerCpu, frame) == 16);
 
 /// The data of all CPUs.
 pub(crate) static CPUS: [PerCpu; MAX_CPUS] = [const { PerCpu::new() }; MAX_CPUS];
@@ -91,6 +97,30 @@ pub unsafe fn enter<R>() -> (&'static mut R, &'static mut ThisCpu) {
     (role, hardware)
 }
 
+/// Gives a vector's handler the box in which the vector has saved all registers.
+///
+/// # Safety
+/// Called once per exception by the functions that [`image!`](crate::image) defines, for an exception
+/// from a guest whose vector has saved all registers; [`put_frame`] gives the box back before the
+/// guest goes on.
+#[inline]
+#[must_use]
+pub unsafe fn take_frame() -> Box<Frame> {
+    let frame = this().frame.load(Ordering::Relaxed);
+    // SAFETY: `put_frame` got the pointer from a box and was the last to use it but for this CPU's
+    // vector, which has finished. By this function's contract nobody else makes a box of it.
+    unsafe { Box::from_raw(frame) }
+}
+
+/// Gives the CPU the box that holds the guest's registers, and the next exit's afterwards. Returns
+/// where they are.
+#[inline]
+pub fn put_frame(frame: Box<Frame>) -> *const Frame {
+    let frame = Box::into_raw(frame);
+    this().frame.store(frame, Ordering::Relaxed);
+    frame
+}
+
 /// Sets up a secondary CPU and gives its first function role and hardware.
 ///
 /// # Safety
@@ -114,16 +144,9 @@ pub fn conduit(esr: u64) -> Conduit {
 }
 
 /// Enters the guest whose registers are in `frame`, and gives up the stack.
-pub fn enter_guest(frame: &Frame) -> ! {
-    let top = this().stack_top.load(Ordering::Relaxed) as *mut Frame;
-    // SAFETY: the stack is mapped and larger than two frames by far; one frame below its top is in
-    // it.
-    let target = unsafe { top.sub(1) };
-    let copy = *frame;
-    // SAFETY: `target` is the place where every exit's frame lies. Nothing else stands there: the
-    // boot CPU comes here on the boot stack, and the others start one frame below their stack's top
-    // (`bk_boot_secondary_mapped`).
-    unsafe { target.write(copy) };
-    // SAFETY: the frame lies at the top of this CPU's stack.
-    unsafe { crate::vectors::bk_enter_guest(target) }
+pub fn enter_guest(frame: Box<Frame>) -> ! {
+    let frame = put_frame(frame);
+    let top = this().stack_top.load(Ordering::Relaxed);
+    // SAFETY: `frame` is this CPU's, and `top` is the top of its stack.
+    unsafe { crate::vectors::bk_enter_guest(frame, top) }
 }

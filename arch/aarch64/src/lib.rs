@@ -28,7 +28,9 @@ mod tlb;
 mod vectors;
 mod world;
 
-pub use cpu::{MAX_CPUS, ThisCpu, conduit, enter, enter_guest, enter_secondary};
+pub use cpu::{
+    MAX_CPUS, ThisCpu, conduit, enter, enter_guest, enter_secondary, put_frame, take_frame,
+};
 pub use gic::{KICK, enable_spi};
 pub use identification::{event_counter_control, id_register, main_id, revision_id};
 pub use memory::{heap_in_use, tables_in_use};

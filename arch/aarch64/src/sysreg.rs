@@ -36,6 +36,43 @@ macro_rules! write {
     }};
 }
 
+/// Reads two system registers, as [`read`] does.
+macro_rules! read_two {
+    ($first:expr, $second:expr) => {{
+        let first: u64;
+        let second: u64;
+        // SAFETY: as for one.
+        unsafe {
+            core::arch::asm!(
+                concat!("mrs {}, ", $first),
+                concat!("mrs {}, ", $second),
+                out(reg) first,
+                out(reg) second,
+                options(nomem, nostack, preserves_flags)
+            );
+        }
+        (first, second)
+    }};
+}
+
+/// Writes two system registers, as [`write`] does.
+macro_rules! write_two {
+    ($first:expr, $first_value:expr, $second:expr, $second_value:expr) => {{
+        let first: u64 = $first_value;
+        let second: u64 = $second_value;
+        // SAFETY: as for one.
+        unsafe {
+            core::arch::asm!(
+                concat!("msr ", $first, ", {}"),
+                concat!("msr ", $second, ", {}"),
+                in(reg) first,
+                in(reg) second,
+                options(nostack, preserves_flags)
+            );
+        }
+    }};
+}
+
 /// Synchronizes the context, so that earlier writes of system registers are in force.
 #[inline]
 pub(crate) fn isb() {
@@ -50,4 +87,4 @@ pub(crate) fn dsb() {
     unsafe { core::arch::asm!("dsb ish", options(nostack, preserves_flags)) }
 }
 
-pub(crate) use {read, write};
+pub(crate) use {read, read_two, write, write_two};

@@ -1,11 +1,12 @@
 //! The exception vectors of EL2.
 //!
-//! While a guest runs, SP_EL2 is the top of the CPU's stack, so an exit's [`Frame`] always lies in
-//! the same place. HVC, SMC and IRQ save x0–x18, x29 and x30 only: the handler is `extern "C"`, so
+//! While a guest runs, SP_EL2 is the top of the CPU's stack. HVC, SMC and IRQ save x0–x18, x29 and
+//! x30 there, and no more: the handler is `extern "C"`, so
 //! x19–x28 still hold the guest's values when it returns, and are saved only if it asks for
-//! [`machine::Next::Full`]. So it is for register traps and data
+//! [`machine::Next::Full`]: then all move to the [`Frame`] that the vCPU has lent the CPU
+//! (`PerCpu::frame`), and come from there, or from that of another vCPU, when the guest goes on. So it is for register traps and data
 //! aborts whose operand is another register, as long as the short handlers serve them
-//! ([`machine::Short`]). Everything else saves all registers, since any may be an operand. The first two calls of
+//! ([`machine::Short`]). Everything else saves all registers there at once, since any may be an operand. The first two calls of
 //! [`smccc_dispatch::SIMPLE`], whose answers never change, are answered before anything is saved.
 //!
 //! An exception of EL2 itself is fatal. It changes to the emergency stack before it touches memory,
@@ -27,24 +28,59 @@ const _: () = assert!(SIMPLE[0].0 & 0xffff == 0 && SIMPLE[1].0 & 0xffff == 0);
 
 global_asm!(
     r#"
-    .macro bk_save_caller
-    stp     x4, x5, [sp, #32]
-    stp     x6, x7, [sp, #48]
-    stp     x8, x9, [sp, #64]
-    stp     x10, x11, [sp, #80]
-    stp     x12, x13, [sp, #96]
-    stp     x14, x15, [sp, #112]
-    stp     x16, x17, [sp, #128]
-    str     x18, [sp, #144]
-    stp     x29, x30, [sp, #232]
+    // Saves x4–x18, x29 and x30 behind x0–x3 in the frame at \base.
+    .macro bk_save_caller base
+    stp     x4, x5, [\base, #32]
+    stp     x6, x7, [\base, #48]
+    stp     x8, x9, [\base, #64]
+    stp     x10, x11, [\base, #80]
+    stp     x12, x13, [\base, #96]
+    stp     x14, x15, [\base, #112]
+    stp     x16, x17, [\base, #128]
+    str     x18, [\base, #144]
+    stp     x29, x30, [\base, #232]
     .endm
 
-    .macro bk_save_callee
-    stp     x19, x20, [sp, #152]
-    stp     x21, x22, [sp, #168]
-    stp     x23, x24, [sp, #184]
-    stp     x25, x26, [sp, #200]
-    stp     x27, x28, [sp, #216]
+    // Saves x19–x28 in the frame at \base.
+    .macro bk_save_callee base
+    stp     x19, x20, [\base, #152]
+    stp     x21, x22, [\base, #168]
+    stp     x23, x24, [\base, #184]
+    stp     x25, x26, [\base, #200]
+    stp     x27, x28, [\base, #216]
+    .endm
+
+    // Loads x2–x18, x29 and x30 from the frame at \base.
+    .macro bk_load_caller base
+    ldp     x2, x3, [\base, #16]
+    ldp     x4, x5, [\base, #32]
+    ldp     x6, x7, [\base, #48]
+    ldp     x8, x9, [\base, #64]
+    ldp     x10, x11, [\base, #80]
+    ldp     x12, x13, [\base, #96]
+    ldp     x14, x15, [\base, #112]
+    ldp     x16, x17, [\base, #128]
+    ldr     x18, [\base, #144]
+    ldp     x29, x30, [\base, #232]
+    .endm
+
+    // Goes on in the guest's own frame, which x0 points to afterwards: saves x19–x28 there, x0–x3
+    // from the stack, PC and PSTATE. Clobbers x2 and x3.
+    .macro bk_complete
+    bk_save_callee x0
+    ldp     x2, x3, [sp]
+    stp     x2, x3, [x0]
+    ldp     x2, x3, [sp, #16]
+    stp     x2, x3, [x0, #16]
+    mrs     x2, elr_el2
+    mrs     x3, spsr_el2
+    stp     x2, x3, [x0, #248]
+    .endm
+
+    // Where this CPU's guest has its frame.
+    .macro bk_frame register
+    mrs     \register, tpidr_el2
+    ldr     \register, [\register, #16]     // PerCpu.frame
     .endm
 
     // Compares w0 with the function identifier `high` << 16; its answer goes to w3. Clobbers w2.
@@ -75,37 +111,38 @@ bk_step:
     msr     elr_el2, x2
     msr     spsr_el2, x3
 bk_restore_caller:
-    ldp     x2, x3, [sp, #16]
-    ldp     x4, x5, [sp, #32]
-    ldp     x6, x7, [sp, #48]
-    ldp     x8, x9, [sp, #64]
-    ldp     x10, x11, [sp, #80]
-    ldp     x12, x13, [sp, #96]
-    ldp     x14, x15, [sp, #112]
-    ldp     x16, x17, [sp, #128]
-    ldr     x18, [sp, #144]
-    ldp     x29, x30, [sp, #232]
+    bk_load_caller sp
     ldp     x0, x1, [sp], #272
     bk_return
 
+    // x4–x18, x29 and x30 stand on the stack; they move to the guest's frame.
     .balign 16
 bk_full:
-    bk_save_callee
-    mrs     x2, elr_el2
-    mrs     x3, spsr_el2
-    stp     x2, x3, [sp, #248]
-    mov     x0, sp
+    bl      bk_move_caller
+    bk_complete
     bl      bk_role_full
+    // x0: the frame of the guest that shall run.
 bk_restore_all:
-    ldp     x2, x3, [sp, #248]
+    ldp     x2, x3, [x0, #248]
     msr     elr_el2, x2
     msr     spsr_el2, x3
-    ldp     x19, x20, [sp, #152]
-    ldp     x21, x22, [sp, #168]
-    ldp     x23, x24, [sp, #184]
-    ldp     x25, x26, [sp, #200]
-    ldp     x27, x28, [sp, #216]
-    b       bk_restore_caller
+    ldp     x19, x20, [x0, #152]
+    ldp     x21, x22, [x0, #168]
+    ldp     x23, x24, [x0, #184]
+    ldp     x25, x26, [x0, #200]
+    ldp     x27, x28, [x0, #216]
+    bk_load_caller x0
+    add     sp, sp, #272
+    ldp     x0, x1, [x0]
+    bk_return
+
+    // Returns the guest's frame in x0.
+bk_move_caller:
+    bk_frame x0
+    mov     x1, x30
+    bk_load_caller sp
+    bk_save_caller x0
+    ret     x1
 
     .balign 16
 bk_lower_synchronous:
@@ -120,18 +157,18 @@ bk_lower_synchronous:
     cmp     w2, #0x24 - 0x16        // a data abort
     b.eq    bk_access
 bk_trap:
-    bk_save_caller
-bk_trap_saved:
-    bk_save_callee
-    mrs     x2, elr_el2
-    mrs     x3, spsr_el2
-    stp     x2, x3, [sp, #248]
-    mrs     x1, esr_el2
-    mrs     x2, far_el2
-    mrs     x3, hpfar_el2
-    mov     x0, sp
+    bk_frame x0
+    bk_save_caller x0
+bk_trap_complete:
+    bk_complete
+    mrs     x0, esr_el2
+    mrs     x1, far_el2
+    mrs     x2, hpfar_el2
     bl      bk_role_trap
     b       bk_restore_all
+bk_trap_saved:
+    bl      bk_move_caller
+    b       bk_trap_complete
 2:  b.ne    3f
     mrs     x3, elr_el2             // a trapped SMC has not moved on
     add     x3, x3, #4
@@ -143,7 +180,7 @@ bk_trap_saved:
     b       1f
 3:  tst     w1, #0xffff             // the immediate
     b.eq    bk_simple
-1:  bk_save_caller
+1:  bk_save_caller sp
     mov     x0, sp
     bl      bk_role_call
     cbnz    x0, bk_full
@@ -156,7 +193,7 @@ bk_register:
     sub     w2, w2, #19
     cmp     w2, #28 - 19
     b.ls    bk_trap
-    bk_save_caller
+    bk_save_caller sp
     mov     x0, sp
     bl      bk_role_register
     cbz     x0, bk_step
@@ -171,7 +208,7 @@ bk_access:
     sub     w2, w2, #19
     cmp     w2, #28 - 19
     b.ls    bk_trap
-    bk_save_caller
+    bk_save_caller sp
     mrs     x2, far_el2
     mrs     x3, hpfar_el2
     mov     x0, sp
@@ -194,7 +231,7 @@ bk_simple:
     .balign 16
 bk_lower_interrupt:
     stp     x2, x3, [sp, #16]
-    bk_save_caller
+    bk_save_caller sp
     bl      bk_role_interrupt
     cbnz    x0, bk_full
     b       bk_restore_caller
@@ -202,23 +239,20 @@ bk_lower_interrupt:
     .balign 16
 bk_lower_system_error:
     stp     x2, x3, [sp, #16]
-    bk_save_caller
-    bk_save_callee
-    mrs     x2, elr_el2
-    mrs     x3, spsr_el2
-    stp     x2, x3, [sp, #248]
-    mrs     x1, esr_el2
-    mrs     x2, far_el2
-    mov     x3, xzr
-    mov     x0, sp
+    bk_frame x0
+    bk_save_caller x0
+    bk_complete
+    mrs     x0, esr_el2
+    mrs     x1, far_el2
+    mov     x2, xzr
     bl      bk_role_system_error
     b       bk_restore_all
 
-    // Enters the guest whose registers stand in the frame at x0, the top of this CPU's stack.
+    // Enters the guest whose registers stand in the frame at x0; x1 is the top of this CPU's stack.
     .balign 16
     .global bk_enter_guest
 bk_enter_guest:
-    mov     sp, x0
+    sub     sp, x1, #272
     b       bk_restore_all
 
     // x0: which vector; x0 and x1 as they were are in TPIDR_EL0 and TPIDRRO_EL0.
@@ -231,8 +265,8 @@ bk_fatal:
     mov     x2, sp
     str     x2, [x1, #264]
     mov     sp, x1
-    bk_save_caller
-    bk_save_callee
+    bk_save_caller sp
+    bk_save_callee sp
     mrs     x2, tpidr_el0
     mrs     x3, tpidrro_el0
     stp     x2, x3, [sp]
@@ -291,9 +325,9 @@ bk_vectors:
 );
 
 unsafe extern "C" {
-    /// Enters the guest whose registers stand in the frame, which lies at the top of this CPU's
-    /// stack: everything below it is given up.
-    pub(crate) fn bk_enter_guest(frame: *const Frame) -> !;
+    /// Enters the guest whose registers stand in the frame of this CPU. Everything on its stack is
+    /// given up.
+    pub(crate) fn bk_enter_guest(frame: *const Frame, stack_top: u64) -> !;
 }
 
 /// Defines the functions that the vectors call, for one role. An image uses it once.
@@ -357,33 +391,41 @@ macro_rules! image {
 
         // SAFETY: the name is the one that `vectors.rs` calls.
         #[unsafe(no_mangle)]
-        extern "C" fn bk_role_trap(frame: &mut machine::Frame, esr: u64, far: u64, hpfar: u64) {
+        extern "C" fn bk_role_trap(esr: u64, far: u64, hpfar: u64) -> *const machine::Frame {
             // SAFETY: called from a vector, so no other token or role reference is alive here.
             let (role, hardware) = unsafe { $crate::enter::<$role>() };
+            // SAFETY: the vector has saved all registers, and the box is given back below.
+            let mut frame = unsafe { $crate::take_frame() };
             let syndrome = machine::Syndrome { esr, far, hpfar };
-            machine::ExitHandler::trap(role, hardware, frame, &syndrome);
+            machine::ExitHandler::trap(role, hardware, &mut frame, &syndrome);
+            $crate::put_frame(frame)
         }
 
         // SAFETY: the name is the one that `vectors.rs` calls.
         #[unsafe(no_mangle)]
         extern "C" fn bk_role_system_error(
-            frame: &mut machine::Frame,
             esr: u64,
             far: u64,
             hpfar: u64,
-        ) {
+        ) -> *const machine::Frame {
             // SAFETY: called from a vector, so no other token or role reference is alive here.
             let (role, hardware) = unsafe { $crate::enter::<$role>() };
+            // SAFETY: the vector has saved all registers, and the box is given back below.
+            let mut frame = unsafe { $crate::take_frame() };
             let syndrome = machine::Syndrome { esr, far, hpfar };
-            machine::ExitHandler::system_error(role, hardware, frame, &syndrome);
+            machine::ExitHandler::system_error(role, hardware, &mut frame, &syndrome);
+            $crate::put_frame(frame)
         }
 
         // SAFETY: the name is the one that `vectors.rs` calls.
         #[unsafe(no_mangle)]
-        extern "C" fn bk_role_full(frame: &mut machine::Frame) {
+        extern "C" fn bk_role_full() -> *const machine::Frame {
             // SAFETY: called from a vector, so no other token or role reference is alive here.
             let (role, hardware) = unsafe { $crate::enter::<$role>() };
-            machine::ExitHandler::full(role, hardware, frame);
+            // SAFETY: the vector has saved all registers, and the box is given back below.
+            let mut frame = unsafe { $crate::take_frame() };
+            machine::ExitHandler::full(role, hardware, &mut frame);
+            $crate::put_frame(frame)
         }
     };
 }

@@ -97,43 +97,37 @@ pub(crate) fn set_traps(traps: &TrapRegisters) {
     isb();
 }
 
+// Two at a time, so that the compiler can move two to and from memory at once.
 macro_rules! el1_registers {
-    ($($field:ident),* $(,)?) => {
+    ($($first:ident, $second:ident;)*) => {
         fn save_common(registers: &mut El1Registers) {
-            $(registers.$field = sysreg::read!(stringify!($field));)*
+            $((registers.$first, registers.$second) =
+                sysreg::read_two!(stringify!($first), stringify!($second));)*
         }
 
         fn load_common(registers: &El1Registers) {
-            $(sysreg::write!(stringify!($field), registers.$field);)*
+            $(sysreg::write_two!(
+                stringify!($first), registers.$first,
+                stringify!($second), registers.$second
+            );)*
         }
     };
 }
 
+// In the order of the structure.
 el1_registers!(
-    sp_el0,
-    sp_el1,
-    elr_el1,
-    spsr_el1,
-    sctlr_el1,
-    cpacr_el1,
-    ttbr0_el1,
-    ttbr1_el1,
-    tcr_el1,
-    esr_el1,
-    far_el1,
-    afsr0_el1,
-    afsr1_el1,
-    mair_el1,
-    amair_el1,
-    vbar_el1,
-    contextidr_el1,
-    tpidr_el0,
-    tpidrro_el0,
-    tpidr_el1,
-    par_el1,
-    csselr_el1,
-    cntkctl_el1,
-    mdscr_el1,
+    sp_el0, sp_el1;
+    elr_el1, spsr_el1;
+    sctlr_el1, cpacr_el1;
+    ttbr0_el1, ttbr1_el1;
+    tcr_el1, esr_el1;
+    far_el1, afsr0_el1;
+    afsr1_el1, mair_el1;
+    amair_el1, vbar_el1;
+    contextidr_el1, tpidr_el0;
+    tpidrro_el0, tpidr_el1;
+    par_el1, csselr_el1;
+    cntkctl_el1, mdscr_el1;
 );
 
 macro_rules! pac_keys {

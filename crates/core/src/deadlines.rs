@@ -32,7 +32,11 @@ impl Deadlines {
     }
 
     /// Forgets `vcpu`.
+    #[inline]
     pub fn clear(&mut self, vcpu: VcpuId) {
+        if self.entries.is_empty() {
+            return;
+        }
         self.entries.retain(|(_, other)| *other != vcpu);
     }
 

@@ -22,4 +22,4 @@ pub mod vm_state;
 
 pub use deadlines::Deadlines;
 pub use mailbox::{Before, Mailbox, Post, Posts};
-pub use scheduler::{Affinity, Found, Placement, Scheduler, SchedulerError};
+pub use scheduler::{Affinity, Chosen, Found, Placement, Scheduler, SchedulerError};

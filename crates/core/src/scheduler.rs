@@ -32,6 +32,15 @@ pub struct Placement {
     pub found: Found,
 }
 
+/// What a CPU shall run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The vCPU, which stands in no queue any more.
+    pub vcpu: VcpuId,
+    /// How many others wait for the same CPU.
+    pub others: usize,
+}
+
 /// What a CPU was doing when a vCPU was put into its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -124,19 +133,23 @@ impl Scheduler {
 
     /// Takes out the vCPU that `cpu` shall run now. A CPU whose queue is empty helps the longest
     /// one; if nobody waits, it counts as idle until something is put into its queue.
-    pub fn next(&mut self, cpu: CpuId) -> Option<VcpuId> {
+    #[inline]
+    pub fn next(&mut self, cpu: CpuId) -> Option<Chosen> {
         let own = self.queues.get_mut(cpu.index())?;
-        own.state = Found::Busy;
         if let Some((vcpu, _)) = own.ready.pop_front() {
-            return Some(vcpu);
+            own.state = Found::Busy;
+            let others = own.ready.len();
+            return Some(Chosen { vcpu, others });
         }
         let stolen = self.steal();
-        if stolen.is_none()
-            && let Some(own) = self.queues.get_mut(cpu.index())
-        {
-            own.state = Found::Idle;
+        if let Some(own) = self.queues.get_mut(cpu.index()) {
+            own.state = if stolen.is_some() {
+                Found::Busy
+            } else {
+                Found::Idle
+            };
         }
-        stolen
+        stolen.map(|vcpu| Chosen { vcpu, others: 0 })
     }
 
     /// Tells how many vCPUs wait for `cpu`.
@@ -206,7 +219,8 @@ mod tests {
         for index in 0..3 {
             let _ = scheduler.enqueue(vcpu(index), floating(0)).unwrap();
         }
-        let order: Vec<_> = core::iter::from_fn(|| scheduler.next(cpu(0))).collect();
+        let order: Vec<_> =
+            core::iter::from_fn(|| scheduler.next(cpu(0)).map(|next| next.vcpu)).collect();
         assert_eq!(order, [vcpu(0), vcpu(1), vcpu(2)]);
     }
 
@@ -243,7 +257,13 @@ mod tests {
         assert_eq!(scheduler.next(cpu(1)), None, "pinned vCPUs stay");
         scheduler.queues[1].state = Found::Busy;
         scheduler.queues[0].ready.push_back((vcpu(2), floating(0)));
-        assert_eq!(scheduler.next(cpu(1)), Some(vcpu(2)));
+        assert_eq!(
+            scheduler.next(cpu(1)),
+            Some(Chosen {
+                vcpu: vcpu(2),
+                others: 0
+            })
+        );
     }
 
     #[test]
@@ -266,7 +286,8 @@ mod tests {
             for (index, on, pin) in steps {
                 if waiting.iter().any(|(other, _)| *other == index) {
                     match scheduler.next(cpu(on)) {
-                        Some(taken) => {
+                        Some(Chosen { vcpu: taken, others }) => {
+                            prop_assert_eq!(others, scheduler.waiting(cpu(on)));
                             let place = waiting.iter().position(|(other, _)| vcpu(*other) == taken);
                             let (_, pinned) = waiting.swap_remove(place.unwrap());
                             prop_assert!(pinned.is_none_or(|pinned| pinned == on));

@@ -1,6 +1,7 @@
 //! What the vectors call when a vCPU leaves its guest.
 
 use crate::Frame;
+use alloc::boxed::Box;
 
 /// The syndrome registers of an exit, as the CPU left them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,9 @@ pub enum Short {
 ///
 /// Interrupts are masked throughout, and no handler is entered twice on one CPU. A handler returns
 /// when the guest whose registers stand in the frame shall run.
+///
+/// The handlers that see all registers are given the frame in a box, and may leave another one
+/// there: the registers of another vCPU are not copied but swapped in.
 pub trait ExitHandler<H> {
     /// Handles an HVC or SMC of AArch64 state. Only x0–x18, x29 and x30 of the frame are valid, and
     /// only they are restored.
@@ -55,13 +59,13 @@ pub trait ExitHandler<H> {
     fn access(&mut self, hardware: &mut H, frame: &mut Frame, syndrome: &Syndrome) -> Short;
 
     /// Handles any other synchronous exception. All of the frame is valid and is restored.
-    fn trap(&mut self, hardware: &mut H, frame: &mut Frame, syndrome: &Syndrome);
+    fn trap(&mut self, hardware: &mut H, frame: &mut Box<Frame>, syndrome: &Syndrome);
 
     /// Handles an SError that the guest took to EL2. All of the frame is valid and is restored.
-    fn system_error(&mut self, hardware: &mut H, frame: &mut Frame, syndrome: &Syndrome);
+    fn system_error(&mut self, hardware: &mut H, frame: &mut Box<Frame>, syndrome: &Syndrome);
 
     /// Goes on after [`Next::Full`]. All of the frame is valid and is restored.
-    fn full(&mut self, hardware: &mut H, frame: &mut Frame);
+    fn full(&mut self, hardware: &mut H, frame: &mut Box<Frame>);
 }
 
 /// The instruction of an SMCCC call (DEN0028, 2.4) and its immediate.

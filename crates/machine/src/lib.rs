@@ -6,6 +6,8 @@
 
 #![no_std]
 
+extern crate alloc;
+
 mod console;
 mod exit;
 mod irq;

@@ -83,12 +83,10 @@ pub struct FpRegisters {
     pub fpsr: u64,
 }
 
-/// All registers of a vCPU that is not running.
+/// The registers of a vCPU that only a switch moves; its [`Frame`] stands beside them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, align(16))]
 pub struct VcpuRegisters {
-    /// General-purpose registers, PC and PSTATE.
-    pub frame: Frame,
     /// System registers.
     pub el1: El1Registers,
     /// FP/SIMD registers.

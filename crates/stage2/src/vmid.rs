@@ -184,6 +184,10 @@ impl VmidTable {
         if assigned.generation() != self.generation.load(Ordering::Acquire) {
             return None;
         }
+        // A rollover that takes the value later finds this number, and reserves it.
+        if before == assigned.0 {
+            return Some(assigned.number());
+        }
         // If it takes the value before this exchange, this fails; if after, it finds and reserves
         // the number.
         active

@@ -126,7 +126,8 @@ struct System {
     hypervisor: &'static Hypervisor,
     cpus: Vec<Cpu>,
     machines: Vec<FakeMachine>,
-    frames: Vec<Frame>,
+    #[expect(clippy::vec_box, reason = "the role swaps the boxes")]
+    frames: Vec<Box<Frame>>,
     idle: Vec<bool>,
 }
 
@@ -181,7 +182,7 @@ impl System {
             cpus: (0..shape.cpus)
                 .map(|cpu| *Cpu::new(CpuId::new(cpu), hypervisor))
                 .collect(),
-            frames: vec![Frame::default(); machines.len()],
+            frames: machines.iter().map(|_| Box::default()).collect(),
             idle: vec![true; machines.len()],
             machines,
         }
@@ -206,7 +207,11 @@ impl System {
     }
 
     /// Runs a handler on a CPU, which may end in its sleep.
-    fn on(&mut self, cpu: usize, handler: impl FnOnce(&mut Cpu, &mut FakeMachine, &mut Frame)) {
+    fn on(
+        &mut self,
+        cpu: usize,
+        handler: impl FnOnce(&mut Cpu, &mut FakeMachine, &mut Box<Frame>),
+    ) {
         let (role, machine) = (&mut self.cpus[cpu], &mut self.machines[cpu]);
         let frame = &mut self.frames[cpu];
         machine.calls.clear();

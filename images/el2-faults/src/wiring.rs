@@ -25,15 +25,15 @@ impl ExitHandler<ThisCpu> for Nothing {
     fn interrupt(&mut self, _: &mut ThisCpu) -> Next {
         Next::Resume
     }
-    fn trap(&mut self, _: &mut ThisCpu, _: &mut Frame, _: &Syndrome) {}
+    fn trap(&mut self, _: &mut ThisCpu, _: &mut Box<Frame>, _: &Syndrome) {}
     fn register(&mut self, _: &mut ThisCpu, _: &mut Frame, _: u64) -> Short {
         Short::Refused
     }
     fn access(&mut self, _: &mut ThisCpu, _: &mut Frame, _: &Syndrome) -> Short {
         Short::Refused
     }
-    fn system_error(&mut self, _: &mut ThisCpu, _: &mut Frame, _: &Syndrome) {}
-    fn full(&mut self, _: &mut ThisCpu, _: &mut Frame) {}
+    fn system_error(&mut self, _: &mut ThisCpu, _: &mut Box<Frame>, _: &Syndrome) {}
+    fn full(&mut self, _: &mut ThisCpu, _: &mut Box<Frame>) {}
 }
 
 fn primary(boot: Boot) -> ! {

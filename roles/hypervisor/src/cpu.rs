@@ -77,15 +77,15 @@ impl Cpu {
     }
 
     /// Waits for the first vCPU, and returns its registers, with everything else loaded.
-    pub fn first<H: Hardware>(&mut self, hw: &mut H) -> Frame {
-        let mut frame = Frame::default();
+    pub fn first<H: Hardware>(&mut self, hw: &mut H) -> Box<Frame> {
+        let mut frame = Box::default();
         self.run_next(hw, &mut frame);
         frame
     }
 
     /// Does what [`Intent`] says. All registers of the vCPU are in `frame`; those of the next one are
     /// there afterwards.
-    pub(crate) fn carry_out<H: Hardware>(&mut self, hw: &mut H, frame: &mut Frame) {
+    pub(crate) fn carry_out<H: Hardware>(&mut self, hw: &mut H, frame: &mut Box<Frame>) {
         let intent = core::mem::take(&mut self.intent);
         match intent {
             Intent::Continue => {}
@@ -143,21 +143,21 @@ impl<H: Hardware> ExitHandler<H> for Cpu {
         self.short_access(frame, syndrome)
     }
 
-    fn trap(&mut self, hw: &mut H, frame: &mut Frame, syndrome: &Syndrome) {
+    fn trap(&mut self, hw: &mut H, frame: &mut Box<Frame>, syndrome: &Syndrome) {
         if let Delivery::Impossible { vector } = self.exception(hw, frame, syndrome) {
             self.intent = Intent::Crash(Cause::AbortInHandler { vector });
         }
         self.carry_out(hw, frame);
     }
 
-    fn system_error(&mut self, hw: &mut H, frame: &mut Frame, syndrome: &Syndrome) {
+    fn system_error(&mut self, hw: &mut H, frame: &mut Box<Frame>, syndrome: &Syndrome) {
         self.intent = Intent::Crash(Cause::SystemError {
             syndrome: syndrome.esr,
         });
         self.carry_out(hw, frame);
     }
 
-    fn full(&mut self, hw: &mut H, frame: &mut Frame) {
+    fn full(&mut self, hw: &mut H, frame: &mut Box<Frame>) {
         self.carry_out(hw, frame);
     }
 }

@@ -3,12 +3,12 @@
 //! Each exit takes one; if more are pending, the next entry of the guest exits again at once.
 
 use crate::cpu::{Cpu, Intent};
+use crate::vcpu::Vcpu;
 use addr::{IntId, VcpuIndex};
-use bulkhead_core::Post;
+use bulkhead_core::{Post, Posts};
 use core::sync::atomic::Ordering;
 use machine::{Hardware, Next, PhysicalInterrupt};
 use vgic::{PrivateDelivery, PrivateSet};
-use vtimer::TimerKind;
 
 /// How long a vCPU may run while others wait, as a part of a second: 1/200, which is 5 ms.
 const SLICES_PER_SECOND: u64 = 200;
@@ -144,20 +144,11 @@ impl Cpu {
 
     /// Does what was posted to the loaded vCPU.
     pub(crate) fn look_into_mailbox<H: Hardware>(&mut self, hw: &mut H) {
-        let Some(vcpu) = &mut self.current else {
+        let Some(mut vcpu) = self.current.take() else {
             return;
         };
-        let Some(place) = vcpu.vm.place(vcpu.id.index) else {
-            return;
-        };
-        let posts = place.mailbox.take();
-        if posts.is_empty() {
-            return;
-        }
-        if posts.contains(Post::Stop) {
-            self.intent = Intent::SwitchOff;
-        }
-        vcpu.interrupts.pend_sgis(posts.sgis());
+        let posts = self.take_posts(&mut vcpu);
+        self.current = Some(vcpu);
         if posts.contains(Post::Redistributor) {
             self.serve_remote(hw);
         }
@@ -166,6 +157,21 @@ impl Cpu {
         } else if posts.sgis() != 0 {
             self.deliver_private(hw);
         }
+    }
+
+    /// Takes what was posted to a vCPU that this CPU has. What comes later comes with a kick.
+    pub(crate) fn take_posts(&mut self, vcpu: &mut Vcpu) -> Posts {
+        let Some(place) = vcpu.vm.place(vcpu.id.index) else {
+            return Posts::default();
+        };
+        let posts = place.mailbox.take();
+        if posts.contains(Post::Stop) {
+            self.intent = Intent::SwitchOff;
+        }
+        if posts.sgis() != 0 {
+            vcpu.interrupts.pend_sgis(posts.sgis());
+        }
+        posts
     }
 
     /// Handles EL2's own timer: time slices, parked vCPUs, timers of devices, emulated timers, console
@@ -200,17 +206,11 @@ impl Cpu {
         if hw.physical_timer() == machine::PhysicalTimer::Native {
             return;
         }
-        let id = guest_dtb::PHYSICAL_TIMER;
         let now = hw.now();
         let Some(vcpu) = &mut self.current else {
             return;
         };
-        let level = if vcpu.timers.is_asserted(TimerKind::Physical, now) {
-            vgic::Level::High
-        } else {
-            vgic::Level::Low
-        };
-        vcpu.interrupts.set_ppi_line(id, level);
+        vcpu.update_physical_timer(now);
         self.deliver_private(hw);
     }
 
@@ -235,19 +235,27 @@ impl Cpu {
         hw.set_deadline(earliest);
     }
 
-    /// Starts the time slice of the vCPU that has just been loaded.
+    /// Starts a time slice of the loaded vCPU.
     pub(crate) fn start_slice<H: Hardware>(&mut self, hw: &mut H) {
         // Told first, asked second: whoever enqueues afterwards sees the flag and kicks.
         self.set_unlimited(true);
-        self.slice_end = None;
-        if self.somebody_waits() {
+        let others = self.somebody_waits();
+        self.limit_slice(hw, others);
+    }
+
+    /// Limits the time slice if others wait; they were asked for after
+    /// [`Cpu::set_unlimited`].
+    pub(crate) fn limit_slice<H: Hardware>(&mut self, hw: &mut H, others: bool) {
+        self.slice_end = if others {
             self.set_unlimited(false);
-            self.slice_end = Some(hw.now().saturating_add(hw.frequency() / SLICES_PER_SECOND));
-        }
+            Some(hw.now().saturating_add(hw.frequency() / SLICES_PER_SECOND))
+        } else {
+            None
+        };
     }
 
     /// Carries out the access that another vCPU has left at the loaded one's place.
-    fn serve_remote<H: Hardware>(&mut self, hw: &mut H) {
+    pub(crate) fn serve_remote<H: Hardware>(&mut self, hw: &mut H) {
         let Some(vcpu) = &mut self.current else {
             return;
         };

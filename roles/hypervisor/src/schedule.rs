@@ -10,6 +10,7 @@ use crate::vm::{Home, Vm};
 use addr::{VcpuId, VcpuIndex};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use bulkhead_core::Post;
 use bulkhead_core::vcpu_state::VcpuEdge;
 use bulkhead_core::vm_state::VmState;
 use core::sync::atomic::Ordering;
@@ -20,30 +21,30 @@ use vtimer::{Deadline, HardwareTimer, InterruptState, TimerKind};
 
 impl Cpu {
     /// Lets others have the CPU, if there are any.
-    pub(crate) fn preempt<H: Hardware>(&mut self, hw: &mut H, frame: &mut Frame) {
+    pub(crate) fn preempt<H: Hardware>(&mut self, hw: &mut H, frame: &mut Box<Frame>) {
         if !self.somebody_waits() {
             self.start_slice(hw);
             self.arm_timer(hw);
             return;
         }
-        if let Some((vm, index)) = self.unload(hw, frame)
+        if let Some((vm, index, _)) = self.unload(hw, frame)
             && let Some(place) = vm.place(index)
             && place.life.take(VcpuEdge::Preempt).is_ok()
         {
-            self.hypervisor.enqueue(hw, &vm, index);
+            self.hypervisor.enqueue(hw, vm, index);
         }
         self.run_next(hw, frame);
     }
 
     /// Lets the vCPU sleep until something is posted to it.
-    pub(crate) fn sleep<H: Hardware>(&mut self, hw: &mut H, frame: &mut Frame) {
+    pub(crate) fn sleep<H: Hardware>(&mut self, hw: &mut H, frame: &mut Box<Frame>) {
         if self.has_interrupt(hw) {
             return;
         }
-        let Some((vm, index)) = self.unload(hw, frame) else {
+        let Some((vm, index, wake)) = self.unload(hw, frame) else {
             return;
         };
-        self.park(hw, &vm, index);
+        self.park(hw, vm, index, wake);
         self.run_next(hw, frame);
     }
 
@@ -59,13 +60,13 @@ impl Cpu {
     pub(crate) fn suspend<H: Hardware>(
         &mut self,
         hw: &mut H,
-        frame: &mut Frame,
+        frame: &mut Box<Frame>,
         entry: u64,
         context: u64,
     ) {
         // Asked before its CPU interface is reset, which closes it.
         let awake = self.has_interrupt(hw);
-        let Some((vm, index)) = self.unload(hw, frame) else {
+        let Some((vm, index, wake)) = self.unload(hw, frame) else {
             return;
         };
         let Some(place) = vm.place(index) else { return };
@@ -76,31 +77,32 @@ impl Cpu {
             vcpu.timers = timers;
         }
         if !awake {
-            self.park(hw, &vm, index);
+            self.park(hw, vm, index, wake);
         } else if place.life.take(VcpuEdge::Preempt).is_ok() {
-            self.hypervisor.enqueue(hw, &vm, index);
+            self.hypervisor.enqueue(hw, vm, index);
         }
         self.run_next(hw, frame);
     }
 
     /// Switches the vCPU off.
-    pub(crate) fn retire<H: Hardware>(&mut self, hw: &mut H, frame: &mut Frame) {
-        if let Some((vm, index)) = self.unload(hw, frame) {
-            self.hypervisor.switch_off(hw, &vm, index);
+    pub(crate) fn retire<H: Hardware>(&mut self, hw: &mut H, frame: &mut Box<Frame>) {
+        if let Some((vm, index, _)) = self.unload(hw, frame) {
+            self.hypervisor.switch_off(hw, vm, index);
         }
         self.run_next(hw, frame);
     }
 
-    /// Puts a vCPU that lies in its place to sleep, with a deadline for its timers.
-    fn park<H: Hardware>(&mut self, hw: &mut H, vm: &Arc<Vm>, index: VcpuIndex) {
+    /// Puts a vCPU that lies in its place to sleep until `wake` at the latest.
+    fn park<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        vm: &'static Arc<Vm>,
+        index: VcpuIndex,
+        wake: Deadline,
+    ) {
         let Some(place) = vm.place(index) else { return };
-        let id = VcpuId { vm: vm.id, index };
-        let wake = match place.vcpu.lock().as_ref() {
-            Some(vcpu) => vcpu.timers.wake_deadline(hw.now()),
-            None => return,
-        };
         if let Deadline::At(ticks) = wake {
-            self.deadlines.set(id, ticks);
+            self.deadlines.set(VcpuId { vm: vm.id, index }, ticks);
         }
         if place.life.take(VcpuEdge::Wait).is_err() {
             return;
@@ -111,12 +113,18 @@ impl Cpu {
         }
     }
 
-    /// Takes the vCPU off this CPU and puts it into its place.
-    fn unload<H: Hardware>(&mut self, hw: &mut H, frame: &Frame) -> Option<(Arc<Vm>, VcpuIndex)> {
+    /// Takes the vCPU off this CPU and puts it into its place. Also returns when its timers want it
+    /// back.
+    fn unload<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        frame: &mut Box<Frame>,
+    ) -> Option<(&'static Arc<Vm>, VcpuIndex, Deadline)> {
         let mut vcpu = self.current.take()?;
-        let vm = vcpu.vm.clone();
-        let index = vcpu.id.index;
-        vcpu.registers.frame = *frame;
+        let VcpuId { vm, index } = vcpu.id;
+        let vm = self.hypervisor.vm(vm)?;
+        let place = vm.place(index)?;
+        core::mem::swap(frame, &mut vcpu.frame);
         hw.save_el1(&mut vcpu.registers.el1);
         if vcpu.fp == Fp::Loaded {
             hw.save_fp(&mut vcpu.registers.fp);
@@ -128,11 +136,10 @@ impl Cpu {
         for id in vcpu.interrupts.linked_physical().iter() {
             hw.set_private_active(id, Active::No);
         }
-        if let Some(place) = vm.place(index) {
-            *place.vcpu.lock() = Some(vcpu);
-        }
-        self.hypervisor.apply(hw, &vm, &effects);
-        Some((vm, index))
+        let wake = vcpu.timers.wake_deadline(hw.now());
+        *place.vcpu.lock() = Some(vcpu);
+        self.hypervisor.apply(hw, vm, &effects);
+        Some((vm, index, wake))
     }
 
     /// Keeps what the hardware's timers held, so that the vCPU wakes for them.
@@ -165,21 +172,25 @@ impl Cpu {
 
     /// Finds the next vCPU and loads it; its registers are in `frame` afterwards. Sleeps while there
     /// is none.
-    pub(crate) fn run_next<H: Hardware>(&mut self, hw: &mut H, frame: &mut Frame) {
+    pub(crate) fn run_next<H: Hardware>(&mut self, hw: &mut H, frame: &mut Box<Frame>) {
         loop {
             let loader = self.hypervisor.is_loader(self.id);
             if loader {
                 self.hypervisor.load_step(hw);
             }
+            // Told first, asked second: whoever enqueues after the look into the queue sees the flag
+            // and kicks.
+            self.set_unlimited(true);
             let next = self.hypervisor.scheduler.lock().next(self.id);
-            if let Some(id) = next {
-                if let Some(vcpu) = self.dispatch(hw, id) {
+            if let Some(next) = next {
+                if let Some(vcpu) = self.dispatch(hw, next.vcpu) {
+                    self.limit_slice(hw, next.others != 0 || loader);
                     self.load(hw, frame, vcpu);
                     match core::mem::take(&mut self.intent) {
                         // A post that came meanwhile says that its VM stops.
                         Intent::SwitchOff => {
-                            if let Some((vm, index)) = self.unload(hw, frame) {
-                                self.hypervisor.switch_off(hw, &vm, index);
+                            if let Some((vm, index, _)) = self.unload(hw, frame) {
+                                self.hypervisor.switch_off(hw, vm, index);
                             }
                         }
                         Intent::Continue => return,
@@ -226,37 +237,44 @@ impl Cpu {
 
     /// Takes a vCPU out of its place to run it; `None` if it shall stop instead.
     fn dispatch<H: Hardware>(&mut self, hw: &mut H, id: VcpuId) -> Option<Box<Vcpu>> {
-        let vm = self.hypervisor.vm(id.vm)?.clone();
+        let vm = self.hypervisor.vm(id.vm)?;
         let place = vm.place(id.index)?;
         place.life.take(VcpuEdge::Dispatch).ok()?;
         place.cpu.store(self.id.get(), Ordering::SeqCst);
         self.deadlines.clear(id);
         if !vm.life.is(VmState::Running) {
             let _ = place.mailbox.take();
-            self.hypervisor.switch_off(hw, &vm, id.index);
+            self.hypervisor.switch_off(hw, vm, id.index);
             return None;
         }
         place.vcpu.lock().take()
     }
 
     /// Puts a vCPU on this CPU.
-    fn load<H: Hardware>(&mut self, hw: &mut H, frame: &mut Frame, mut vcpu: Box<Vcpu>) {
-        let vm = vcpu.vm.clone();
-        *frame = vcpu.registers.frame;
+    fn load<H: Hardware>(&mut self, hw: &mut H, frame: &mut Box<Frame>, mut vcpu: Box<Vcpu>) {
+        let Some(vm) = self.hypervisor.vm(vcpu.id.vm) else {
+            return;
+        };
+        core::mem::swap(frame, &mut vcpu.frame);
         hw.load_el1(&vcpu.registers.el1);
-        let control = self.world(hw, &vcpu);
+        let control = self.world(hw, vm, &vcpu);
         hw.enter(&control);
         hw.set_monitor_control(vcpu.debug.hardware_monitor_control());
         for id in vcpu.interrupts.linked_physical().iter() {
             hw.set_private_active(id, Active::Yes);
         }
         self.load_timers(hw, &mut vcpu);
+        // What was posted, and the emulated timer's level, come to the list registers with the rest.
+        let posts = self.take_posts(&mut vcpu);
+        if hw.physical_timer() == PhysicalTimer::Trapped {
+            vcpu.update_physical_timer(hw.now());
+        }
         let effects = vcpu.interrupts.load(&mut vm.gic.lock().distributor, hw);
         self.current = Some(vcpu);
-        self.hypervisor.apply(hw, &vm, &effects);
-        self.start_slice(hw);
-        self.look_into_mailbox(hw);
-        self.update_physical_timer(hw);
+        self.hypervisor.apply(hw, vm, &effects);
+        if posts.contains(Post::Redistributor) {
+            self.serve_remote(hw);
+        }
         self.arm_timer(hw);
     }
 
@@ -287,8 +305,7 @@ impl Cpu {
     }
 
     /// Decides what EL2's registers hold while the vCPU runs here.
-    fn world<H: Hardware>(&mut self, hw: &mut H, vcpu: &Vcpu) -> WorldControl {
-        let vm = &vcpu.vm;
+    fn world<H: Hardware>(&mut self, hw: &mut H, vm: &Vm, vcpu: &Vcpu) -> WorldControl {
         let current = self.hypervisor.vmids.activate(self.id, &vm.vmid);
         let vmid = current.unwrap_or_else(|| {
             let mut allocator = self.hypervisor.vmid_allocator.lock();

@@ -101,7 +101,8 @@ pub(super) struct Bench {
     pub(super) hypervisor: &'static Hypervisor,
     pub(super) cpus: Vec<Cpu>,
     pub(super) machines: Vec<FakeMachine>,
-    pub(super) frames: Vec<Frame>,
+    #[expect(clippy::vec_box, reason = "the role swaps the boxes")]
+    pub(super) frames: Vec<Box<Frame>>,
     pub(super) idle: Vec<bool>,
     /// Lets vCPUs have a physical timer of their own (FEAT_ECV), if set before the start.
     started: bool,
@@ -158,7 +159,7 @@ impl Bench {
             cpus: (0..cpus)
                 .map(|cpu| *Cpu::new(CpuId::new(cpu), hypervisor))
                 .collect(),
-            frames: vec![Frame::default(); machines.len()],
+            frames: machines.iter().map(|_| Box::default()).collect(),
             idle: vec![false; machines.len()],
             machines,
             started: false,
@@ -183,7 +184,7 @@ impl Bench {
     fn on(
         &mut self,
         cpu: usize,
-        handler: impl FnOnce(&mut Cpu, &mut FakeMachine, &mut Frame),
+        handler: impl FnOnce(&mut Cpu, &mut FakeMachine, &mut Box<Frame>),
     ) -> Came {
         let (role, machine) = (&mut self.cpus[cpu], &mut self.machines[cpu]);
         let frame = &mut self.frames[cpu];

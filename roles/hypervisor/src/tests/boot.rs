@@ -19,7 +19,7 @@ fn a_vm_is_loaded_and_its_first_vcpu_started() {
         [0xd0, 0x0d, 0xfe, 0xed],
         "the magic number of device trees"
     );
-    let frame = bench.frames[bench.cpu_of(0, 0)];
+    let frame = &bench.frames[bench.cpu_of(0, 0)];
     assert_eq!(frame.pc, images.entry.get());
     assert_eq!(frame.x[0], images.device_tree.start().get());
     assert_eq!(frame.x[1..], [0; 30]);

@@ -53,7 +53,7 @@ fn c6_unknown_functions_of_every_owner_are_not_supported_and_leave_x4_to_x17() {
                 }
                 arguments[0] = convention | owner << 24 | 0x7abc;
                 assert_eq!(bench.conduit(0, conduit, &arguments), Came::Back);
-                let frame = bench.frames[0];
+                let frame = &bench.frames[0];
                 assert_eq!(frame.x[0].cast_signed(), NOT_SUPPORTED, "{arguments:x?}");
                 assert_eq!(frame.x[4..], arguments[4..], "{conduit:?} {owner:#x}");
             }

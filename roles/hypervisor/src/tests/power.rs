@@ -3,7 +3,7 @@
 use super::bench::*;
 use bulkhead_core::vcpu_state::{VcpuEdge, VcpuState};
 use bulkhead_core::vm_state::VmState;
-use machine::VcpuRegisters;
+use machine::Frame;
 
 const CPU_SUSPEND: u64 = 0xc400_0001;
 const CPU_OFF: u64 = 0x8400_0002;
@@ -67,11 +67,13 @@ fn cpu_on_starts_from_the_reset_state() {
     bench.settle();
     let cpu = bench.cpu_of(0, 1);
     assert_ne!(cpu, 0);
-    let mut expected = VcpuRegisters::default().frame;
-    expected.pc = at;
-    expected.pstate = 0x3c5;
+    let mut expected = Frame {
+        pc: at,
+        pstate: 0x3c5,
+        ..Frame::default()
+    };
     expected.x[0] = 0x1234;
-    assert_eq!(bench.frames[cpu], expected);
+    assert_eq!(*bench.frames[cpu], expected);
     let el1 = bench.machines[cpu].world.el1;
     assert_eq!(el1.sctlr_el1, 0x30d0_0800);
     assert_eq!((el1.vbar_el1, el1.ttbr0_el1, el1.tpidr_el1), (0, 0, 0));
