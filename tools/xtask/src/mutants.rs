@@ -45,7 +45,11 @@ pub(crate) fn command(options: &MutantsOptions) -> Result<()> {
             bad.push(name);
         }
     }
-    ensure!(bad.is_empty(), "too little is caught, or survives without a reason: {}", bad.join(", "));
+    ensure!(
+        bad.is_empty(),
+        "too little is caught, or survives without a reason: {}",
+        bad.join(", ")
+    );
     Ok(())
 }
 
