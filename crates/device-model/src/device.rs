@@ -1,6 +1,9 @@
 //! The interface of a device.
 
-use crate::{AccessFault, AccessPolicy, Host, Level, Levels, LineState, Migrate, access};
+use crate::{
+    AccessFault, AccessPolicy, Backend, BackendChange, Host, Level, Levels, LineState, Migrate,
+    access,
+};
 use addr::Width;
 use core::fmt;
 
@@ -159,6 +162,18 @@ pub trait MmioDevice<H: Host>: Migrate {
     /// for the next one. May be called too early or too often.
     fn timer_expired(&mut self, host: &mut H) {
         let _ = host;
+    }
+
+    /// Does a piece of the work that [`Host::request_work`] asked for, bounded by a constant, and
+    /// asks again if some is left. May be called too often.
+    fn work(&mut self, host: &mut H, backend: &mut dyn Backend) {
+        // A device that never asks leaves this as it is.
+        let _ = (host, backend);
+    }
+
+    /// Takes notice of a change behind the device.
+    fn backend_changed(&mut self, host: &mut H, change: BackendChange) {
+        let _ = (host, change);
     }
 
     /// Serves a guest's read; see [`access::read`]. Not to be implemented: it stands here so that

@@ -4,8 +4,9 @@ use crate::{GuestError, GuestEvent, Host, LineUpdate, Moment, Signal};
 use arrayvec::ArrayVec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-/// Most bytes that [`Effects`] holds: what a device with a FIFO of 16 can send in one access.
-const TRANSMIT_CAPACITY: usize = 16;
+/// Most bytes that [`Effects`] holds: what a device sends in one piece of work. One with a FIFO sends
+/// 16 in one access.
+const TRANSMIT_CAPACITY: usize = 256;
 
 /// Most guest errors and guest events that [`Effects`] holds, each.
 const REPORT_CAPACITY: usize = 4;
@@ -26,6 +27,8 @@ pub struct Effects {
     pub transmitted: ArrayVec<u8, TRANSMIT_CAPACITY>,
     /// Whether the device has got room for input.
     pub input: InputRoom,
+    /// Whether the device wants to work.
+    pub work: WorkRequest,
     /// The last request for the device's timer.
     pub timer: Option<TimerRequest>,
     /// What the guest did wrong, for [`Counters::add`].
@@ -43,6 +46,17 @@ pub enum InputRoom {
     #[default]
     Unchanged,
     /// It has: the embedder delivers what it holds back.
+    Wanted,
+}
+
+/// Whether a device wants [`crate::Slot::work`] to be called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WorkRequest {
+    /// As before.
+    #[default]
+    Unchanged,
+    /// It does: at once if it was an access that asked, later if it was work itself, which has done
+    /// as much as one call may.
     Wanted,
 }
 
@@ -72,6 +86,7 @@ impl Effects {
             line: None,
             transmitted: ArrayVec::new(),
             input: InputRoom::Unchanged,
+            work: WorkRequest::Unchanged,
             timer: None,
             errors: ArrayVec::new(),
             events: ArrayVec::new(),
@@ -105,6 +120,14 @@ impl Host for Effects {
     fn transmit(&mut self, byte: u8) {
         let pushed = self.transmitted.try_push(byte);
         self.note_loss(pushed);
+    }
+
+    fn transmit_room(&self) -> usize {
+        self.transmitted.remaining_capacity()
+    }
+
+    fn request_work(&mut self) {
+        self.work = WorkRequest::Wanted;
     }
 
     fn input_wanted(&mut self) {
@@ -199,9 +222,11 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_counted() {
         let mut effects = effects();
-        for byte in 0..20 {
-            effects.transmit(byte);
+        assert_eq!(effects.transmit_room(), TRANSMIT_CAPACITY);
+        for _ in 0..TRANSMIT_CAPACITY + 4 {
+            effects.transmit(b'x');
         }
+        assert_eq!(effects.transmit_room(), 0);
         for _ in 0..REPORT_CAPACITY + 1 {
             effects.guest_error(GuestError::ReadOnly, 4);
             effects.guest_event(GuestEvent::Panicked);

@@ -1,10 +1,9 @@
 //! What a device may ask of the world around it.
 
 use crate::LineUpdate;
-use addr::Ipa;
 use core::fmt;
 
-/// The wires of a device: interrupt line, back end, clock and timer, guest memory.
+/// The wires of a device: interrupt line, back end, clock and timer.
 ///
 /// A device calls it while its lock is held, so an implementation only records ([`crate::Effects`])
 /// or only computes; it never calls the device, never waits and never allocates.
@@ -21,6 +20,12 @@ pub trait Host {
     /// Sends a byte to the back end.
     fn transmit(&mut self, byte: u8);
 
+    /// Returns how many bytes [`Host::transmit`] takes before the embedder has to pass them on.
+    fn transmit_room(&self) -> usize;
+
+    /// Asks for [`crate::MmioDevice::work`]: soon, and not before this call has returned.
+    fn request_work(&mut self);
+
     /// Says that the device has room for input again.
     fn input_wanted(&mut self);
 
@@ -36,22 +41,6 @@ pub trait Host {
 
     /// Takes back what [`Host::arm_timer`] asked for.
     fn cancel_timer(&mut self);
-
-    /// Copies guest memory from `address` on into `into`. Read once what is parsed afterwards.
-    ///
-    /// # Errors
-    /// [`MemoryFault`] if not all of it is the guest's memory; what `into` holds then is undefined.
-    fn read_memory(&mut self, address: Ipa, into: &mut [u8]) -> Result<(), MemoryFault> {
-        Err(MemoryFault::new(address, into.len()))
-    }
-
-    /// Copies `from` into guest memory from `address` on.
-    ///
-    /// # Errors
-    /// [`MemoryFault`] if not all of it is the guest's memory; what was written then is undefined.
-    fn write_memory(&mut self, address: Ipa, from: &[u8]) -> Result<(), MemoryFault> {
-        Err(MemoryFault::new(address, from.len()))
-    }
 
     /// Counts something that a correct driver does not do, at `offset` in the device.
     fn guest_error(&mut self, error: GuestError, offset: u64);
@@ -73,35 +62,6 @@ pub enum Signal {
         data: u32,
     },
 }
-
-/// Addresses that are not all the guest's memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MemoryFault {
-    /// The first address.
-    pub address: Ipa,
-    /// How many bytes.
-    pub length: usize,
-}
-
-impl MemoryFault {
-    /// Makes the error of a copy of `length` bytes at `address`.
-    #[must_use]
-    pub const fn new(address: Ipa, length: usize) -> Self {
-        Self { address, length }
-    }
-}
-
-impl fmt::Display for MemoryFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} bytes at {} are not the guest's memory",
-            self.length, self.address
-        )
-    }
-}
-
-impl core::error::Error for MemoryFault {}
 
 macro_rules! guest_errors {
     ($($(#[$doc:meta])* $name:ident: $text:literal,)+) => {
@@ -153,6 +113,10 @@ guest_errors! {
     Disabled: "use while disabled",
     /// Data for which there was no room.
     Overflow: "data dropped for lack of room",
+    /// A queue that cannot be used, or that holds what it must not.
+    BadQueue: "malformed queue",
+    /// A request that makes no sense.
+    BadRequest: "malformed request",
     /// A request for something that the model does not do.
     Unimplemented: "not implemented",
     /// An address of a transfer that is not the guest's memory.

@@ -11,6 +11,10 @@
 //! under the device's lock. What the access causes is recorded in [`Effects`] and applied by the
 //! embedder after the lock is released; nothing re-enters the device.
 //!
+//! What takes longer than an access, or needs guest memory, is *work*: an access only asks for it
+//! ([`Host::request_work`]); the embedder then calls [`Slot::work`] with a [`Backend`], and again
+//! later for as long as the device asks. Each call is bounded.
+//!
 //! [`access`] is the one place that knows about widths, alignment and the end of the registers, and
 //! the one place that drives the interrupt line.
 
@@ -31,6 +35,7 @@ extern crate std;
 extern crate self as device_model;
 
 pub mod access;
+mod backend;
 mod bus;
 mod device;
 mod effects;
@@ -44,11 +49,14 @@ mod slot;
 mod time;
 
 pub use access::AccessFault;
+pub use backend::{
+    Backend, BackendChange, Disk, DiskError, Entropy, GuestMemory, MemoryFault, SpareMemory,
+};
 pub use bus::{Bus, BusError, Hit, Miss};
 pub use device::{LineEffect, MmioDevice, Model, NoRegister, Received, Wire, Wires};
 pub use device_model_derive::{Device, Migrate, Properties, PropertyValue, Registers, bit_fields};
-pub use effects::{Counters, Effects, ErrorRecord, InputRoom, TimerRequest};
-pub use host::{GuestError, GuestEvent, Host, MemoryFault, Signal};
+pub use effects::{Counters, Effects, ErrorRecord, InputRoom, TimerRequest, WorkRequest};
+pub use host::{GuestError, GuestEvent, Host, Signal};
 pub use line::{Level, Levels, LineGate, LineState, LineUpdate};
 pub use migrate::Migrate;
 pub use policy::{AccessPolicy, Endian, Refused, Widths};

@@ -2,7 +2,8 @@
 
 use crate::migrate::{Reader, RestoreError, Writer};
 use crate::{
-    AccessFault, Effects, GuestError, Host, Level, LineState, Model, Received, Wires, access,
+    AccessFault, Backend, BackendChange, Effects, GuestError, Host, Level, LineState, Model,
+    Received, Wires, access,
 };
 use addr::Width;
 use core::fmt;
@@ -131,6 +132,25 @@ impl<D: Model> Slot<D> {
         }
         let device = self.device.model();
         device.timer_expired(host);
+        access::drive(device, &mut self.line, host);
+    }
+
+    /// Lets the device do a piece of its work. Called after an access that asked for it, without
+    /// delay; if this asks again, later.
+    pub fn work<H: Host>(&mut self, host: &mut H, backend: &mut dyn Backend) {
+        if self.activity != Activity::Running {
+            // `resume` asks again.
+            return;
+        }
+        let device = self.device.model();
+        device.work(host, backend);
+        access::drive(device, &mut self.line, host);
+    }
+
+    /// Tells the device that something behind it has changed.
+    pub fn backend_changed<H: Host>(&mut self, host: &mut H, change: BackendChange) {
+        let device = self.device.model();
+        device.backend_changed(host, change);
         access::drive(device, &mut self.line, host);
     }
 
