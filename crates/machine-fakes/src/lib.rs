@@ -15,13 +15,17 @@
 extern crate alloc;
 
 mod call;
+mod guest;
 mod irq;
 mod machine;
 mod memory;
+mod ring;
 mod world;
 
 pub use call::Call;
+pub use guest::{FakeGuest, PageUse};
 pub use irq::{FakeGic, FakeInterface};
 pub use machine::{FakeClock, FakeConsole, FakeFirmware, FakeMachine, FakePower};
 pub use memory::{FakeMemory, FakeTables};
+pub use ring::{Buffer, FakeRing, Form, INDIRECT, NEXT, Used, WRITE};
 pub use world::{FakeTimers, FakeWorld};
