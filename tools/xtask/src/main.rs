@@ -9,7 +9,6 @@ mod emulator;
 mod fuzz;
 mod guests;
 mod images;
-mod mutants;
 mod paths;
 mod process;
 mod run;
@@ -54,7 +53,6 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Bench(options) => bench::command(&options)?,
         Command::Check(options) => check::command(&options)?,
         Command::Fuzz(options) => fuzz::command(&options)?,
-        Command::Mutants(options) => mutants::command(&options)?,
         Command::Run(options) => run::command(&options)?,
         Command::Own(options) => {
             let never = emulator::become_owned(options.parent, &options.command)?;

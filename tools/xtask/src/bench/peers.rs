@@ -11,8 +11,6 @@ pub(super) struct Peers {
     pub(super) row: Vec<Row>,
     /// Two vCPUs on two CPUs, loops included.
     pub(super) pair: Vec<Row>,
-    /// Boots of Debian's kernel; the target is the ratio to the bare machine.
-    pub(super) linux: Vec<Row>,
 }
 
 /// One operation.
@@ -46,6 +44,5 @@ mod tests {
         let path = crate::paths::workspace_root().join("benches/peers.toml");
         let peers = super::read(&path).unwrap();
         assert!(peers.row.len() > 10 && peers.pair.len() > 5);
-        assert!(peers.linux.iter().all(|row| row.target.is_some()));
     }
 }

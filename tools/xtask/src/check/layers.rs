@@ -24,13 +24,14 @@ const LAYERS: [&[&str]; 4] = [
         "guest-image",
         "guest-dtb",
         "id-registers",
+        "virtio",
     ],
     &["devices", "memory-owner"],
     &["core"],
 ];
 
 /// Dependencies inside a layer that are meant.
-const BESIDE: [(&str, &str); 5] = [
+const BESIDE: [(&str, &str); 6] = [
     // The manifest names files of an archive and places what they hold.
     ("manifest", "archive"),
     ("manifest", "guest-image"),
@@ -38,6 +39,8 @@ const BESIDE: [(&str, &str); 5] = [
     // A trapped access names a register by what `trap` decodes.
     ("id-registers", "trap"),
     ("vgic", "trap"),
+    // A transport is a device, and a queue is reached through a back end.
+    ("virtio", "device-model"),
 ];
 
 /// The hardware seam: traits that `arch` implements.
