@@ -1,7 +1,8 @@
 //! All kinds of devices as one type.
 
-use crate::{Pl011, Pl031, Pvpanic};
+use crate::{Pl011, Pl031, Pvpanic, VirtioBlk, VirtioRng};
 use device_model::{Host, MmioDevice, Model};
+use virtio::VirtioMmio;
 
 /// A device of any kind. A new kind is a variant here and one arm in [`Model::model`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,10 @@ pub enum Device {
     Pl031(Pl031),
     /// Where a guest reports its panic.
     Pvpanic(Pvpanic),
+    /// A disk.
+    VirtioBlk(VirtioMmio<VirtioBlk>),
+    /// A source of random numbers.
+    VirtioRng(VirtioMmio<VirtioRng>),
 }
 
 impl Model for Device {
@@ -20,6 +25,8 @@ impl Model for Device {
             Self::Pl011(device) => device,
             Self::Pl031(device) => device,
             Self::Pvpanic(device) => device,
+            Self::VirtioBlk(device) => device,
+            Self::VirtioRng(device) => device,
         }
     }
 }
@@ -39,5 +46,17 @@ impl From<Pvpanic> for Device {
 impl From<Pl031> for Device {
     fn from(device: Pl031) -> Self {
         Self::Pl031(device)
+    }
+}
+
+impl From<VirtioMmio<VirtioBlk>> for Device {
+    fn from(device: VirtioMmio<VirtioBlk>) -> Self {
+        Self::VirtioBlk(device)
+    }
+}
+
+impl From<VirtioMmio<VirtioRng>> for Device {
+    fn from(device: VirtioMmio<VirtioRng>) -> Self {
+        Self::VirtioRng(device)
     }
 }

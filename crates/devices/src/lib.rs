@@ -13,6 +13,7 @@
     )
 )]
 
+extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
@@ -22,8 +23,12 @@ pub mod pl031;
 pub mod pvpanic;
 #[cfg(test)]
 mod testing;
+pub mod virtio_blk;
+pub mod virtio_rng;
 
 pub use device::Device;
 pub use pl011::Pl011;
 pub use pl031::Pl031;
 pub use pvpanic::Pvpanic;
+pub use virtio_blk::VirtioBlk;
+pub use virtio_rng::VirtioRng;

@@ -1,5 +1,7 @@
 //! What the tests of all devices need.
 
+pub(crate) mod virtio;
+
 use crate::Device;
 use addr::Width;
 use device_model::{Effects, GuestError, Moment, NANOSECONDS_PER_SECOND, Slot, TimeBase};
