@@ -164,3 +164,32 @@ pub(crate) fn check_all_pairs<E: Edge>() {
         assert_eq!(life.take(*edge), Err(NotTaken::Corrupt { byte: 0xee }));
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::vcpu_state::{VcpuEdge, VcpuLife, VcpuState};
+    use alloc::format;
+
+    #[test]
+    fn it_is_in_one_state_and_in_no_other() {
+        for state in VcpuState::ALL {
+            let life = VcpuLife::new(*state);
+            for other in VcpuState::ALL {
+                assert_eq!(life.is(*other), state == other, "{state:?}, {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn refusals_say_what_was_seen() {
+        let life = VcpuLife::new(VcpuState::Off);
+        let refused = life.take(VcpuEdge::Wake).unwrap_err();
+        assert_eq!(format!("{refused}"), "the state is Off");
+        assert_eq!(format!("{life:?}"), "LifeCycle(Off)");
+        life.corrupt(0xee);
+        let refused = life.take(VcpuEdge::Wake).unwrap_err();
+        assert!(format!("{refused}").contains("0xee"), "{refused}");
+        assert!(format!("{life:?}").contains("0xee"), "{life:?}");
+    }
+}

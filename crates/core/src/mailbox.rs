@@ -143,11 +143,23 @@ mod tests {
             assert_eq!(mailbox.post(post), Before::Posted);
             assert!(!mailbox.is_empty());
             let taken = mailbox.take();
+            assert!(!taken.is_empty());
             for other in ALL {
                 assert_eq!(taken.contains(other), other == post);
             }
             assert!(mailbox.take().is_empty());
         }
+    }
+
+    #[test]
+    fn sgis_come_alone() {
+        let mailbox = Mailbox::new();
+        assert_eq!(mailbox.post_sgis(4), Before::Empty);
+        let taken = mailbox.take();
+        assert!(!taken.is_empty());
+        assert_eq!(taken.sgis(), 4);
+        assert!(ALL.iter().all(|post| !taken.contains(*post)));
+        assert!(mailbox.take().is_empty());
     }
 
     #[test]

@@ -274,6 +274,12 @@ mod tests {
         let _ = scheduler.enqueue(vcpu(0), floating(0)).unwrap();
         let full = scheduler.enqueue(vcpu(1), floating(0));
         assert_eq!(full, Err(SchedulerError::QueueFull { cpu: cpu(0) }));
+        for (error, words) in [
+            (absent, "there is no CPU 1"),
+            (full, "the run queue of CPU 0 is full"),
+        ] {
+            assert_eq!(error.unwrap_err().to_string(), words);
+        }
     }
 
     proptest! {

@@ -1,10 +1,11 @@
 //! Where CPUs enter, and the way to what is measured.
 
 use crate::console::say;
-use crate::{gic, pair, psci, single, switch};
+use crate::{console, gic, measure, pair, psci, single, switch};
 use core::arch::global_asm;
 use core::panic::PanicInfo;
 use dtoolkit::fdt::Fdt;
+use dtoolkit::standard::NodeStandard;
 use dtoolkit::{Node, Property};
 
 /// Size of a CPU's stack in bytes, as the linker script has it.
@@ -101,17 +102,43 @@ unsafe fn read_request(tree: *const u8) -> Result<Request, &'static str> {
         Some(bootargs) => bootargs.value_as().map_err(|_| "bootargs is no string")?,
         None => "",
     };
+    find_devices(tree)?;
     let value = |key: &str| {
         bootargs
             .split_whitespace()
             .find_map(|word| word.strip_prefix(key)?.strip_prefix('='))
     };
+    if value("marks") == Some("off") {
+        measure::set_no_marks();
+    }
     Ok(Request {
         what: value("bench").unwrap_or("single"),
         iterations: value("iterations")
             .and_then(|text| text.parse().ok())
             .unwrap_or(1000),
     })
+}
+
+/// Finds console and interrupt controller: hypervisors have maps of their own.
+fn find_devices(tree: Fdt<'static>) -> Result<(), &'static str> {
+    let root = tree.root();
+    let address = |kinds: &[&str], index: usize| {
+        let node = kinds.iter().find_map(|kind| {
+            let mut nodes = root.children();
+            nodes.find(|node| node.is_compatible(kind))
+        })?;
+        let register = node.reg().ok()??.nth(index)?;
+        register
+            .address::<u64>()
+            .ok()
+            .map(|address| address as usize)
+    };
+    let console = address(&["arm,pl011", "arm,sbsa-uart"], 0).ok_or("it has no console")?;
+    console::found(console);
+    let gicd = address(&["arm,gic-v3"], 0).ok_or("it has no GICv3")?;
+    let gicr = address(&["arm,gic-v3"], 1).ok_or("it has no redistributors")?;
+    gic::found(gicd, gicr);
+    Ok(())
 }
 
 #[panic_handler]

@@ -1,11 +1,23 @@
-//! Output on the PL011 at the address that QEMU's `virt` machine has it.
+//! Output on the PL011, or what looks like one, where the device tree has it.
 
 use core::fmt::{self, Write};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-const DATA: *mut u32 = 0x0900_0000 as *mut u32;
-const FLAGS: *const u32 = 0x0900_0018 as *const u32;
+static BASE: AtomicUsize = AtomicUsize::new(0);
+/// The flag register (DDI0183, 3.3.3); the data register is the first.
+const FLAGS: usize = 0x18;
 /// The transmit FIFO is full (DDI0183, 3.3.3).
 const FLAG_TRANSMIT_FULL: u32 = 1 << 5;
+
+/// Notes where the console is.
+pub(crate) fn found(base: usize) {
+    BASE.store(base, Ordering::Relaxed);
+}
+
+/// Returns the address of the console's flag register.
+pub(crate) fn flags() -> usize {
+    BASE.load(Ordering::Relaxed) + FLAGS
+}
 
 /// The console.
 pub(crate) struct Console;
@@ -20,15 +32,21 @@ impl Write for Console {
 }
 
 fn put(byte: u8) {
+    let base = BASE.load(Ordering::Relaxed);
+    if base == 0 {
+        return;
+    }
+    let flags = core::ptr::with_exposed_provenance::<u32>(flags());
+    let data = core::ptr::with_exposed_provenance_mut::<u32>(base);
     loop {
-        // SAFETY: the PL011's flag register; the machine has one there, and reading is harmless.
-        let flags = unsafe { FLAGS.read_volatile() };
+        // SAFETY: the PL011's flag register; the device tree has one there, and reading is harmless.
+        let flags = unsafe { flags.read_volatile() };
         if flags & FLAG_TRANSMIT_FULL == 0 {
             break;
         }
     }
     // SAFETY: the PL011's data register; writing it transmits and touches no memory.
-    unsafe { DATA.write_volatile(u32::from(byte)) };
+    unsafe { data.write_volatile(u32::from(byte)) };
 }
 
 /// Prints a line that starts with the guest's name.

@@ -1,11 +1,11 @@
-//! The GICv3 (IHI0069), at the addresses that QEMU's `virt` machine has it.
+//! The GICv3 (IHI0069), where the device tree has it.
 
 use crate::registers::write;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// The distributor.
-pub(crate) const GICD_BASE: usize = 0x0800_0000;
-/// The first redistributor.
-pub(crate) const GICR_BASE: usize = 0x080a_0000;
+static GICD: AtomicUsize = AtomicUsize::new(0);
+static GICR: AtomicUsize = AtomicUsize::new(0);
+
 /// What a redistributor takes of the address space.
 pub(crate) const GICR_STRIDE: usize = 0x2_0000;
 
@@ -26,12 +26,28 @@ const VIRTUAL_TIMER: u32 = 27;
 /// The SGI that the rows send.
 pub(crate) const SGI: u32 = 1;
 
+/// Notes where distributor and first redistributor are.
+pub(crate) fn found(gicd: usize, gicr: usize) {
+    GICD.store(gicd, Ordering::Relaxed);
+    GICR.store(gicr, Ordering::Relaxed);
+}
+
+/// Returns the distributor's address.
+pub(crate) fn gicd() -> usize {
+    GICD.load(Ordering::Relaxed)
+}
+
+/// Returns the first redistributor's address.
+pub(crate) fn gicr() -> usize {
+    GICR.load(Ordering::Relaxed)
+}
+
 /// Lets CPU `index`, which runs this, take the virtual timer's interrupt and one SGI.
 pub(crate) fn set_up(index: usize) {
     if index == 0 {
-        set(GICD_BASE + GICD_CTLR, CTLR_ENABLE);
+        set(gicd() + GICD_CTLR, CTLR_ENABLE);
     }
-    let redistributor = GICR_BASE + GICR_STRIDE * index;
+    let redistributor = gicr() + GICR_STRIDE * index;
     let waker = redistributor + GICR_WAKER;
     set(waker, get(waker) & !WAKER_PROCESSOR_SLEEP);
     while get(waker) & WAKER_CHILDREN_ASLEEP != 0 {}

@@ -11,8 +11,9 @@
 //! With a counter of 1 GHz and a clock that follows the instructions one tick is one instruction
 //! (QEMU: `-cpu cortex-a72,cntfrq=1000000000 -icount shift=0,sleep=off`). What is measured is
 //! written in assembly, so that no compiler changes the guest's share. Before each row comes an HVC
-//! with the row's number as its immediate, which marks the place in a trace. It runs with the MMU
-//! off at EL1 in the memory map of QEMU's `virt` machine, so that it runs on QEMU itself too.
+//! with the row's number as its immediate, which marks the place in a trace; `marks=off` leaves them
+//! out. It runs with the MMU off at EL1, where memory begins at 1 GiB, and finds console and
+//! interrupt controller in the device tree, so that it runs on QEMU itself and above others too.
 
 #![cfg_attr(target_os = "none", no_std, no_main)]
 

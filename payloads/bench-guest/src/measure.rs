@@ -1,6 +1,19 @@
 //! The loop around what is measured, and the vectors that stand beside it.
 
 use core::arch::global_asm;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+static MARKS: AtomicBool = AtomicBool::new(true);
+
+/// Leaves the marks out: a hypervisor may take them for faults.
+pub(crate) fn set_no_marks() {
+    MARKS.store(false, Ordering::Relaxed);
+}
+
+/// Returns whether marks are wanted.
+pub(crate) fn has_marks() -> bool {
+    MARKS.load(Ordering::Relaxed)
+}
 
 /// Runs a piece of assembly `$count` times and returns the ticks that this took, with the loop's own
 /// two instructions. The piece may use x0 to x17 and x23 to x25; `x2` starts as `$argument`.
@@ -36,13 +49,15 @@ macro_rules! repeat {
 /// Marks the place in a trace: an HVC with the number as its immediate, which does nothing.
 macro_rules! mark {
     ($number:literal) => {
-        // SAFETY: a call that no hypervisor knows changes x0 to x17 at most.
-        unsafe {
-            core::arch::asm!(
-                concat!("mov x0, xzr\nhvc #", $number),
-                clobber_abi("C"),
-                options(nostack),
-            );
+        if $crate::measure::has_marks() {
+            // SAFETY: a call that no hypervisor knows changes x0 to x17 at most.
+            unsafe {
+                core::arch::asm!(
+                    concat!("mov x0, xzr\nhvc #", $number),
+                    clobber_abi("C"),
+                    options(nostack),
+                );
+            }
         }
     };
 }

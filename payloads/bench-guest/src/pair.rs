@@ -1,6 +1,7 @@
 //! The sequences of kvm-unit-tests' micro-bench, on two vCPUs, the loop included in the figures.
 
-use crate::gic::{self, GICD_BASE};
+use crate::console;
+use crate::gic;
 use crate::measure::{Vectors, mark, repeat, take_interrupts};
 use crate::psci;
 use crate::registers::{read, write};
@@ -27,10 +28,10 @@ pub(crate) fn run(n: u64) {
     let ticks = repeat!(n, 0u64, "movz w0, #0x8400, lsl #16", "hvc #0");
     row("pair-psci-version", ticks, n);
     mark!(41);
-    let iidr = (GICD_BASE + 0x8) as u64;
+    let iidr = (gic::gicd() + 0x8) as u64;
     row("pair-vgic-read", repeat!(n, iidr, "ldr w3, [x2]"), n);
     mark!(42);
-    let flags = 0x0900_0018_u64;
+    let flags = console::flags() as u64;
     row("pair-mmio-read", repeat!(n, flags, "ldr w3, [x2]"), n);
     mark!(43);
     row("pair-eoi", repeat!(n, 1023u64, "msr icc_eoir1_el1, x2"), n);

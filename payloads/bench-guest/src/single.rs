@@ -1,7 +1,7 @@
 //! What one CPU can measure by itself.
 
-use crate::console::say;
-use crate::gic::{self, GICD_BASE};
+use crate::console::{self, say};
+use crate::gic;
 use crate::measure::{Vectors, mark, mask_interrupts, repeat, take_interrupts};
 use crate::{registers, sweep};
 
@@ -48,10 +48,10 @@ fn calls(n: u64) {
 
 fn reads(n: u64) {
     mark!(4);
-    let typer = (GICD_BASE + 0x4) as u64;
+    let typer = (gic::gicd() + 0x4) as u64;
     row("gicd-typer", repeat!(n, typer, "ldr w3, [x2]"), n);
     mark!(5);
-    let isenabler = (GICD_BASE + 0x108) as u64;
+    let isenabler = (gic::gicd() + 0x108) as u64;
     row("gicd-isenabler2", repeat!(n, isenabler, "ldr w3, [x2]"), n);
     mark!(6);
     row(
@@ -60,7 +60,7 @@ fn reads(n: u64) {
         n,
     );
     mark!(7);
-    let flags = 0x0900_0018_u64;
+    let flags = console::flags() as u64;
     row("pl011-flags", repeat!(n, flags, "ldr w3, [x2]"), n);
 }
 

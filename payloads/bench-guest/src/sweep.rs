@@ -1,7 +1,7 @@
 //! Every register of the distributor and of the own redistributor.
 
 use crate::console::say;
-use crate::gic::{self, GICD_BASE, GICR_BASE, GICR_STRIDE};
+use crate::gic::{self, GICR_STRIDE};
 use crate::measure::repeat;
 
 /// What a distributor takes of the address space.
@@ -13,8 +13,8 @@ const ARRAYS_END: usize = 0xd00;
 
 /// Reads every 32-bit word of the two and prints what each cost: for all, for the dearest.
 pub(crate) fn read_all() {
-    read_frame("gicd", GICD_BASE, GICD_SIZE);
-    read_frame("gicr", GICR_BASE, GICR_STRIDE);
+    read_frame("gicd", gic::gicd(), GICD_SIZE);
+    read_frame("gicr", gic::gicr(), GICR_STRIDE);
 }
 
 fn read_frame(name: &str, base: usize, size: usize) {
@@ -38,7 +38,7 @@ fn read_frame(name: &str, base: usize, size: usize) {
 pub(crate) fn write_all() {
     let empty = repeat!(1u64, 0u64, "");
     let (mut sum, mut dearest, mut place, mut count) = (0, 0, 0, 0);
-    for base in [GICD_BASE, GICR_BASE + SGI_FRAME] {
+    for base in [gic::gicd(), gic::gicr() + SGI_FRAME] {
         for offset in (0x80..ARRAYS_END).step_by(4) {
             let address = (base + offset) as u64;
             let ticks = repeat!(1u64, address, "mov w3, #-1", "str w3, [x2]") - empty;

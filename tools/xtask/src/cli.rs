@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Check(CheckOptions),
     /// Looks for inputs that break something, with libFuzzer and the nightly compiler.
     Fuzz(FuzzOptions),
+    /// Changes the code in small ways and looks whether a test notices; takes hours for all crates.
+    Mutants(MutantsOptions),
     /// Measures what exits cost, in instructions, beside the bare machine and other hypervisors.
     Bench(BenchOptions),
     /// Installs what building and running needs and this machine lacks, after saying what it will do.
@@ -191,6 +193,17 @@ pub(crate) struct FuzzOptions {
         conflicts_with = "seconds"
     )]
     pub(crate) input: Option<PathBuf>,
+}
+
+/// Options of `cargo xtask mutants`.
+#[derive(Args, Debug)]
+pub(crate) struct MutantsOptions {
+    /// The crate, such as stage2; all of them, one after the other, by default.
+    #[arg(value_name = "CRATE")]
+    pub(crate) name: Option<String>,
+    /// Try only the K-th of N parts of the changes, counted from 0.
+    #[arg(long, value_name = "K/N", requires = "name")]
+    pub(crate) shard: Option<String>,
 }
 
 /// Options of `cargo xtask bare`.

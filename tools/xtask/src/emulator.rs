@@ -34,6 +34,13 @@ pub(crate) enum Boot {
         /// Its command line.
         cmdline: String,
     },
+    /// Files in the memory of the bare machine, as a hypervisor would have put them.
+    Loaded {
+        /// Raw files and their addresses.
+        files: Vec<(PathBuf, u64)>,
+        /// Where the first CPU begins, at EL1, with nothing in its registers.
+        entry: u64,
+    },
 }
 
 /// Whether the machine waits for a debugger.
@@ -88,7 +95,7 @@ pub(crate) enum Ending {
 pub(crate) fn arguments(machine: &Machine) -> Vec<OsString> {
     let virtualization = match machine.boot {
         Boot::Hypervisor { .. } => "on",
-        Boot::Native { .. } => "off",
+        Boot::Native { .. } | Boot::Loaded { .. } => "off",
     };
     let randomness = match machine.clock {
         Clock::Host => "",
@@ -155,6 +162,20 @@ fn boot_arguments(boot: &Boot) -> Vec<OsString> {
             }
             arguments.extend(["-append".into(), cmdline.into()]);
             arguments
+        }
+        Boot::Loaded { files, entry } => {
+            let loader = |what: OsString| ["-device".into(), what];
+            let loaded = files.iter().map(|(file, address)| {
+                let mut what = OsString::from("loader,force-raw=on,file=");
+                what.push(file);
+                what.push(format!(",addr={address:#x}"));
+                what
+            });
+            let entered = format!("loader,cpu-num=0,addr={entry:#x}").into();
+            loaded
+                .chain(std::iter::once(entered))
+                .flat_map(loader)
+                .collect()
         }
     }
 }
@@ -329,6 +350,18 @@ mod tests {
         assert!(line.contains("virtualization=off"));
         assert!(line.contains("-kernel /k -append console=ttyAMA0"));
         assert!(!line.contains("-initrd"));
+    }
+
+    #[test]
+    fn loaded_files_are_put_where_they_belong() {
+        let line = line(&machine(Boot::Loaded {
+            files: vec![("/k".into(), 0x4010_0000)],
+            entry: 0x4000_0000,
+        }));
+        assert!(line.contains("virtualization=off"));
+        assert!(line.contains("-device loader,force-raw=on,file=/k,addr=0x40100000 "));
+        assert!(line.contains("-device loader,cpu-num=0,addr=0x40000000"));
+        assert!(!line.contains("-kernel"));
     }
 
     #[test]

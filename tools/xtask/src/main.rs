@@ -9,6 +9,7 @@ mod emulator;
 mod fuzz;
 mod guests;
 mod images;
+mod mutants;
 mod paths;
 mod process;
 mod run;
@@ -53,6 +54,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Bench(options) => bench::command(&options)?,
         Command::Check(options) => check::command(&options)?,
         Command::Fuzz(options) => fuzz::command(&options)?,
+        Command::Mutants(options) => mutants::command(&options)?,
         Command::Run(options) => run::command(&options)?,
         Command::Own(options) => {
             let never = emulator::become_owned(options.parent, &options.command)?;

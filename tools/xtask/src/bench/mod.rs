@@ -6,6 +6,8 @@
 
 mod against;
 mod guest;
+mod lab;
+mod linux;
 mod peers;
 mod plot;
 mod profile;
@@ -17,7 +19,9 @@ use crate::cli::BenchOptions;
 use crate::images::{self, Image};
 use crate::{paths, setup};
 use anyhow::{Context, Result};
-use guest::{Lab, Setup};
+use guest::{Guest, Setup};
+use lab::Lab;
+use linux::{Console, Linux};
 use report::{Figures, Report};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -41,20 +45,21 @@ const COMPUTE_MARK: u16 = 20;
 pub(crate) fn command(options: &BenchOptions) -> Result<()> {
     let target = setup::ensure_rust_target()?;
     let image = images::build_hypervisor(&target)?;
-    let guest = images::build(&target, GUEST, GUEST)?;
-    let lab = Lab::new(&guest)?;
+    let lab = Lab::new()?;
+    let guest = Guest::new(&lab, &images::build(&target, GUEST, GUEST)?);
     let peers = peers::read(&paths::workspace_root().join("benches/peers.toml"))?;
     if let Some(revision) = &options.against {
         let other = against::build(&target, revision)?;
-        let here = quick(&lab, &image)?;
-        let there = quick(&lab, &other)?;
+        let here = quick(&guest, &image)?;
+        let there = quick(&guest, &other)?;
         print!("{}", report::comparison(&peers, revision, &there, &here));
         return Ok(());
     }
     if let Some(way) = &options.profile {
-        return profile::print(&lab, &image, way);
+        return profile::print(&guest, &image, way);
     }
-    let report = measure(&lab, &image)?;
+    let linux = Linux::new(&lab, &images::build(&target, linux::RULER, linux::RULER)?)?;
+    let report = measure(&guest, &linux, &image)?;
     print!("{}", report.table(&peers));
     if let Some(path) = &options.json {
         write(path, &serde_json::to_string_pretty(&report)?)?;
@@ -66,22 +71,27 @@ pub(crate) fn command(options: &BenchOptions) -> Result<()> {
 }
 
 /// Measures everything.
-fn measure(lab: &Lab, image: &Image) -> Result<Report> {
-    let mut figures = quick(lab, image)?;
-    let native = native(lab)?;
+fn measure(guest: &Guest<'_>, linux: &Linux<'_>, image: &Image) -> Result<Report> {
+    let mut figures = quick(guest, image)?;
+    let mut native = native(guest)?;
+    for console in [Console::Full, Console::Quiet] {
+        eprintln!(
+            "bench: Debian's kernel, its console {console:?}, in a VM and on the bare machine"
+        );
+        let boot = linux.boot(image, console)?;
+        figures.insert(console.row().to_owned(), boot.under);
+        native.insert(console.row().to_owned(), boot.native);
+    }
     eprintln!("bench: a vCPU that computes for 10^9 instructions");
-    let exits = trace::count_exits(lab, image, COMPUTED, COMPUTE_MARK)?;
+    let exits = trace::count_exits(guest, image, COMPUTED, COMPUTE_MARK)?;
     figures.insert("compute-exits".to_owned(), exits as f64);
     eprintln!("bench: every instruction in EL2");
     let code = trace::Code::read(&image.elf)?;
-    let single = trace::run(
-        lab,
-        image,
-        &code,
-        &Setup::single("single", TRACED_ITERATIONS),
-    )?;
-    let sweep = trace::run(lab, image, &code, &Setup::single("sweep", 1))?;
-    let switch = trace::run(lab, image, &code, &Setup::switch(TRACED_ITERATIONS))?;
+    let traced =
+        |setup: Setup| trace::run(&code, |extra, take| guest.log(image, &setup, extra, take));
+    let single = traced(Setup::single("single", TRACED_ITERATIONS))?;
+    let sweep = traced(Setup::single("sweep", 1))?;
+    let switch = traced(Setup::switch(TRACED_ITERATIONS))?;
     figures.insert("entry".to_owned(), single.entry as f64);
     let longest = [&single, &sweep, &switch]
         .into_iter()
@@ -100,12 +110,13 @@ fn measure(lab: &Lab, image: &Image) -> Result<Report> {
             .chain(switch.paths(&code))
             .collect(),
         exits: single.reasons.clone(),
+        linux_exits: linux.exits(image, Console::Full)?,
         sections: sections::read(&image.elf)?,
     })
 }
 
 /// Measures by the guest's own clock alone.
-fn quick(lab: &Lab, image: &Image) -> Result<Figures> {
+fn quick(guest: &Guest<'_>, image: &Image) -> Result<Figures> {
     let mut figures = Figures::new();
     for setup in [
         Setup::single("single", ITERATIONS),
@@ -114,20 +125,20 @@ fn quick(lab: &Lab, image: &Image) -> Result<Figures> {
         Setup::pair(PAIR_ITERATIONS),
     ] {
         eprintln!("bench: {} under the hypervisor", setup.what);
-        let output = lab.run(Some(image), &setup)?;
+        let output = guest.run(Some(image), &setup)?;
         figures.extend(guest::figures(&output)?);
     }
     Ok(figures)
 }
 
-fn native(lab: &Lab) -> Result<Figures> {
+fn native(guest: &Guest<'_>) -> Result<Figures> {
     let mut figures = BTreeMap::new();
     for setup in [
         Setup::single("single", ITERATIONS),
         Setup::pair(PAIR_ITERATIONS),
     ] {
         eprintln!("bench: {} on the bare machine", setup.what);
-        figures.extend(guest::figures(&lab.run(None, &setup)?)?);
+        figures.extend(guest::figures(&guest.run(None, &setup)?)?);
     }
     Ok(figures)
 }

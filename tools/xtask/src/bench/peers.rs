@@ -11,6 +11,8 @@ pub(super) struct Peers {
     pub(super) row: Vec<Row>,
     /// Two vCPUs on two CPUs, loops included.
     pub(super) pair: Vec<Row>,
+    /// Boots of Debian's kernel; the target is the ratio to the bare machine.
+    pub(super) linux: Vec<Row>,
 }
 
 /// One operation.
@@ -44,5 +46,6 @@ mod tests {
         let path = crate::paths::workspace_root().join("benches/peers.toml");
         let peers = super::read(&path).unwrap();
         assert!(peers.row.len() > 10 && peers.pair.len() > 5);
+        assert!(peers.linux.iter().all(|row| row.target.is_some()));
     }
 }

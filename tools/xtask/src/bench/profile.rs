@@ -3,7 +3,7 @@
 //! The image is one unit after link-time optimization, so hardly a function of the source is a
 //! symbol. The line table tells which function each instruction came from, inlined or not.
 
-use super::guest::{Lab, Setup};
+use super::guest::{Guest, Setup};
 use super::{TRACED_ITERATIONS, trace};
 use crate::images::Image;
 use crate::paths;
@@ -25,7 +25,7 @@ struct Function {
 }
 
 /// Prints where the instructions of `way` are spent.
-pub(super) fn print(lab: &Lab, image: &Image, way: &str) -> Result<()> {
+pub(super) fn print(guest: &Guest<'_>, image: &Image, way: &str) -> Result<()> {
     let ways: Vec<_> = trace::ways().collect();
     if !ways.contains(&way) {
         println!("{}", ways.join("\n"));
@@ -37,7 +37,7 @@ pub(super) fn print(lab: &Lab, image: &Image, way: &str) -> Result<()> {
     } else {
         Setup::single("single", TRACED_ITERATIONS)
     };
-    let trace = trace::run(lab, image, &code, &setup)?;
+    let trace = trace::run(&code, |extra, take| guest.log(image, &setup, extra, take))?;
     let addresses = trace.way(way).context("the guest did not go that way")?;
     let loader = Loader::new(&image.elf)
         .map_err(|error| anyhow!("cannot read {}: {error}", image.elf.display()))?;

@@ -24,6 +24,8 @@ pub(super) struct Report {
     pub(super) paths: Vec<HotPath>,
     /// Exits by reason in the traced run of one vCPU: count, shortest, longest.
     pub(super) exits: BTreeMap<String, (u64, u64, u64)>,
+    /// Exits of Debian's kernel by reason, with its messages on the console.
+    pub(super) linux_exits: BTreeMap<String, u64>,
     /// The image's sections and their bytes.
     pub(super) sections: Vec<(String, u64)>,
 }
@@ -73,8 +75,45 @@ impl Report {
                 number(row.kvm),
             );
         }
+        self.add_linux(&mut out, peers);
         self.add_trace(&mut out);
         out
+    }
+
+    fn add_linux(&self, out: &mut String, peers: &Peers) {
+        let _ = writeln!(
+            out,
+            "\nDebian's kernel from its entry to the first instruction of /init, one vCPU on one \
+             CPU, cortex-a72; files,\naddresses and device tree are the same on the bare machine. \
+             Waiting counts as the instructions of that time.\n\n\
+             {:<54} {:>11} {:>11} {:>8} {:>8}",
+            "boot", "native", "Bulkhead", "ratio", "target"
+        );
+        for row in &peers.linux {
+            let native = self.native.get(&row.name).copied();
+            let under = self.figures.get(&row.name).copied();
+            let ratio = native.zip(under).map(|(native, under)| under / native);
+            let missed = ratio
+                .zip(row.target)
+                .is_some_and(|(ratio, target)| ratio > target);
+            let _ = writeln!(
+                out,
+                "{:<54} {:>11} {:>11} {:>8} {:>8}{}",
+                row.title,
+                number(native),
+                number(under),
+                ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.4}")),
+                row.target
+                    .map_or("–".to_owned(), |target| target.to_string()),
+                if missed { "  MISSED" } else { "" },
+            );
+        }
+        let exits: Vec<String> = self
+            .linux_exits
+            .iter()
+            .map(|(reason, count)| format!("{reason} {count}"))
+            .collect();
+        let _ = writeln!(out, "exits with messages: {}", exits.join(", "));
     }
 
     fn add_trace(&self, out: &mut String) {
@@ -148,7 +187,7 @@ mod tests {
     #[test]
     fn a_comparison_shows_what_both_have() {
         let peers: Peers = toml::from_str(
-            "row = [{ name = \"a\", title = \"A\" }, { name = \"b\", title = \"B\" }]\npair = []",
+            "row = [{ name = \"a\", title = \"A\" }, { name = \"b\", title = \"B\" }]\npair = []\nlinux = []",
         )
         .unwrap();
         let figures = |value: f64| Figures::from([("a".to_owned(), value)]);

@@ -4,7 +4,7 @@
 //! addresses, and each exception. So a stay in EL2 is what stands between an exception that goes to
 //! EL2 and the return to EL1. This takes a line for each instruction, so runs are short.
 
-use super::guest::{Lab, Setup};
+use super::guest::{Guest, Setup};
 use crate::images::Image;
 use anyhow::{Context, Result};
 use object::{Object, ObjectSection, ObjectSymbol};
@@ -220,11 +220,7 @@ impl Reader<'_> {
         let text = String::from_utf8_lossy(line);
         let text = text.trim_end();
         if let Some(rest) = text.strip_prefix("Taking exception ") {
-            self.exception = rest
-                .split_once('[')
-                .and_then(|(_, rest)| rest.split_once(']'))
-                .map_or("", |(name, _)| name)
-                .to_owned();
+            self.exception = exception_name(rest).to_owned();
         } else if text == "...from EL1 to EL2" || text == "...from EL0 to EL2" {
             self.stay = Some(Stay {
                 mark: self.mark,
@@ -256,11 +252,8 @@ impl Reader<'_> {
 
     fn syndrome(&mut self, text: &str) {
         let Some(stay) = &mut self.stay else { return };
-        let esr = text
-            .split_once('/')
-            .and_then(|(_, esr)| u32::from_str_radix(esr.trim_start_matches("0x"), 16).ok());
-        let Some(esr) = esr else { return };
-        if stay.reason != "IRQ" {
+        let Some(esr) = parse_esr(text) else { return };
+        if !ASYNCHRONOUS.contains(&stay.reason.as_str()) {
             stay.reason = reason(esr).to_owned();
         }
         if esr >> 26 == 0x16 && esr & 0xffff != 0 {
@@ -268,6 +261,22 @@ impl Reader<'_> {
             self.mark = (esr & 0xffff) as u16;
         }
     }
+}
+
+/// What the emulator calls exceptions that have no syndrome of their own.
+const ASYNCHRONOUS: [&str; 2] = ["IRQ", "FIQ"];
+
+/// Returns the name in `13 [Hypervisor Call] on CPU 0`.
+fn exception_name(text: &str) -> &str {
+    text.split_once('[')
+        .and_then(|(_, rest)| rest.split_once(']'))
+        .map_or("", |(name, _)| name)
+}
+
+/// Returns the syndrome in `0x16/0x5a000000`.
+fn parse_esr(text: &str) -> Option<u32> {
+    let (_, esr) = text.split_once('/')?;
+    u32::from_str_radix(esr.trim_start_matches("0x"), 16).ok()
 }
 
 /// Names an exception class (Arm ARM, D24.2.40).
@@ -294,8 +303,11 @@ fn address(line: &[u8]) -> Option<u64> {
     u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// Runs the guest and reads the log.
-pub(super) fn run(lab: &Lab, image: &Image, code: &Code, setup: &Setup) -> Result<Trace> {
+/// Reads the log of a machine, which `log` runs with more arguments for the emulator.
+pub(super) fn run(
+    code: &Code,
+    log: impl FnOnce(&[&str], &mut dyn FnMut(&[u8])) -> Result<()>,
+) -> Result<Trace> {
     let mut reader = Reader {
         code,
         trace: Trace::default(),
@@ -316,16 +328,21 @@ pub(super) fn run(lab: &Lab, image: &Image, code: &Code, setup: &Setup) -> Resul
         "-dfilter",
         &filter,
     ];
-    lab.log(image, setup, &extra, |line| reader.take(line))?;
+    log(&extra, &mut |line| reader.take(line))?;
     Ok(reader.trace)
 }
 
 /// Has the guest compute and counts the exits between its two marks.
-pub(super) fn count_exits(lab: &Lab, image: &Image, instructions: u64, mark: u16) -> Result<u64> {
+pub(super) fn count_exits(
+    guest: &Guest<'_>,
+    image: &Image,
+    instructions: u64,
+    mark: u16,
+) -> Result<u64> {
     let mut marks = Vec::new();
     let mut exits = 0_u64;
     let setup = Setup::single("compute", instructions);
-    lab.log(image, &setup, &["-d", "int"], |line| {
+    guest.log(image, &setup, &["-d", "int"], &mut |line| {
         let text = String::from_utf8_lossy(line);
         if let Some((_, esr)) = text.trim_end().split_once("/0x5a00") {
             marks.push((u16::from_str_radix(esr, 16).unwrap_or(0), exits));
@@ -338,6 +355,48 @@ pub(super) fn count_exits(lab: &Lab, image: &Image, instructions: u64, mark: u16
     let (_, last) = at(mark + 1).context("the guest did not finish")?;
     // The second mark is an exit itself.
     Ok(last.saturating_sub(*first).saturating_sub(1))
+}
+
+/// Counts the exits of a machine by reason, which `log` runs with more arguments for the emulator.
+pub(super) fn count_reasons(
+    log: impl FnOnce(&[&str], &mut dyn FnMut(&[u8])) -> Result<()>,
+) -> Result<BTreeMap<String, u64>> {
+    let mut counts = BTreeMap::new();
+    let mut exit = ExitLines::default();
+    log(&["-d", "int"], &mut |line| {
+        if let Some(reason) = exit.take(line) {
+            *counts.entry(reason).or_insert(0) += 1;
+        }
+    })?;
+    Ok(counts)
+}
+
+/// Reads the lines that the emulator logs of an exception.
+#[derive(Default)]
+struct ExitLines {
+    exception: String,
+    to_el2: bool,
+}
+
+impl ExitLines {
+    /// Returns the reason at the last line of an exception that went to EL2.
+    fn take(&mut self, line: &[u8]) -> Option<String> {
+        let text = String::from_utf8_lossy(line);
+        let text = text.trim_end();
+        if let Some(rest) = text.strip_prefix("Taking exception ") {
+            self.exception = exception_name(rest).to_owned();
+        } else if text.starts_with("...from EL") {
+            self.to_el2 = text == "...from EL1 to EL2" || text == "...from EL0 to EL2";
+        } else if let Some(esr) = text.strip_prefix("...with ESR ") {
+            if self.to_el2 && !ASYNCHRONOUS.contains(&self.exception.as_str()) {
+                self.exception = reason(parse_esr(esr)?).to_owned();
+            }
+        } else if text.starts_with("...to EL2 ") && self.to_el2 {
+            self.to_el2 = false;
+            return Some(self.exception.clone());
+        }
+        None
+    }
 }
 
 #[cfg(test)]
@@ -357,6 +416,24 @@ mod tests {
         ] {
             assert_eq!(Kind::of(word), kind, "{word:#x}");
         }
+    }
+
+    #[test]
+    fn exits_are_counted_by_reason_and_exceptions_of_the_guest_are_not() {
+        let log = "Taking exception 4 [Data Abort] on CPU 0\n...from EL1 to EL2\n\
+                   ...with ESR 0x24/0x93800007\n...with FAR 0xffff800080015000\n...with ELR 0x1\n\
+                   ...to EL2 PC 0x800000001400 PSTATE 0x3c9\n\
+                   Exception return from AArch64 EL2 to AArch64 EL1 PC 0xffff800080a3c4ac\n\
+                   Taking exception 5 [IRQ] on CPU 0\n...from EL0 to EL2\n...with ESR 0x24/0x93800007\n\
+                   ...with SPSR 0x60000005\n...to EL2 PC 0x800000001480 PSTATE 0x3c9\n\
+                   Taking exception 2 [SVC] on CPU 0\n...from EL0 to EL1\n...with ESR 0x15/0x56000000\n\
+                   ...to EL1 PC 0xffff800080010c00 PSTATE 0x3c5\n";
+        let mut exits = ExitLines::default();
+        let reasons: Vec<String> = log
+            .lines()
+            .filter_map(|line| exits.take(line.as_bytes()))
+            .collect();
+        assert_eq!(reasons, ["data abort", "IRQ"]);
     }
 
     #[test]

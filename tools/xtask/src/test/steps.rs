@@ -5,7 +5,7 @@ use crate::cli::TestOptions;
 use crate::images::{self, Image};
 use crate::setup::rust_target::{RustTarget, TARGET};
 use crate::setup::{self, cargo_tools, qemu};
-use crate::{check, fuzz, guests, paths, process};
+use crate::{check, fuzz, guests, mutants, paths, process};
 use anyhow::{Context as _, Result, bail, ensure};
 use cargo_metadata::{Metadata, MetadataCommand, Package};
 use std::io::{BufRead, BufReader};
@@ -103,6 +103,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "fuzz",
         kind: Kind::Single,
         run: run_fuzzers,
+    },
+    Step {
+        name: "mutants",
+        kind: Kind::Single,
+        run: run_mutants,
     },
 ];
 
@@ -387,6 +392,21 @@ fn run_fuzzers(context: &mut Context) -> Result<Tally> {
     }
     let (passed, broken) = fuzz::run_all(LONG_FUZZ_SECONDS)?;
     let failed = u64::try_from(broken.len())?;
+    Ok(Tally {
+        passed,
+        failed,
+        ..Tally::default()
+    })
+}
+
+/// Looks whether the unit tests notice changes of the code, in long runs.
+fn run_mutants(context: &mut Context) -> Result<Tally> {
+    if !context.long {
+        println!("only with --long: hours");
+        return Ok(Tally::default());
+    }
+    let (passed, bad) = mutants::run_all()?;
+    let failed = u64::try_from(bad.len())?;
     Ok(Tally {
         passed,
         failed,
