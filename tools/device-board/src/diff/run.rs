@@ -1,0 +1,182 @@
+//! One comparison.
+
+use super::choice::view;
+use super::{Emulator, Operation, Programs, Random, Response, Subject, Watch};
+use anyhow::{Result, ensure};
+use std::fmt;
+
+/// How many operations are made up at once.
+const ROUND: usize = 4096;
+
+/// What is compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// The programs.
+    pub programs: &'a Programs,
+    /// The device.
+    pub subject: &'a Subject,
+    /// The bug to plant into the board.
+    pub plant: Option<&'a str>,
+}
+
+/// Where the two sides part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// What was done, up to and with the operation that was answered differently.
+    pub operations: Vec<Operation>,
+    /// The board's answer.
+    pub board: Response,
+    /// QEMU's answer.
+    pub qemu: Response,
+}
+
+/// What came of a comparison.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// How many operations both sides did.
+    pub compared: usize,
+    /// How many reads were answered differently, but for a reason that stands in the list.
+    pub explained: usize,
+    /// The first difference without a reason.
+    pub difference: Option<Difference>,
+}
+
+/// Does `count` random operations on both sides, up to the first difference.
+///
+/// # Errors
+/// If a side does not start, ends, or refuses a command.
+pub fn compare(run: &Run, seed: u64, count: usize) -> Result<Outcome> {
+    let mut random = Random::new(seed);
+    let mut pair = Pair::start(run)?;
+    let mut shadow = (run.subject.shadow)();
+    let mut outcome = Outcome::default();
+    let mut done = Vec::new();
+    while outcome.compared < count {
+        let room = ROUND.min(count - outcome.compared);
+        let operations: Vec<Operation> =
+            std::iter::repeat_with(|| (run.subject.generate)(&mut random))
+                .filter_map(|operation| shadow.admit(operation))
+                .take(room)
+                .collect();
+        let (same, explained, answers) = pair.apply(run.subject, &operations)?;
+        outcome.explained += explained;
+        outcome.compared += same;
+        done.extend_from_slice(&operations[..same]);
+        if let Some((board, qemu)) = answers {
+            outcome.compared += 1;
+            done.push(operations[same]);
+            outcome.difference = Some(Difference {
+                operations: done,
+                board,
+                qemu,
+            });
+            break;
+        }
+    }
+    Ok(outcome)
+}
+
+/// Does given operations on two fresh sides; returns the first difference.
+pub(super) fn replay(run: &Run, operations: &[Operation]) -> Result<Option<Difference>> {
+    let mut pair = Pair::start(run)?;
+    let mut shadow = (run.subject.shadow)();
+    let operations: Vec<Operation> = operations
+        .iter()
+        .filter_map(|operation| shadow.admit(*operation))
+        .collect();
+    let (same, _, answers) = pair.apply(run.subject, &operations)?;
+    Ok(answers.map(|(board, qemu)| Difference {
+        operations: operations[..=same].to_vec(),
+        board,
+        qemu,
+    }))
+}
+
+/// The two sides.
+struct Pair {
+    board: Emulator,
+    qemu: Emulator,
+    /// The path of QEMU's interrupt controller.
+    controller: String,
+}
+
+/// The number of operations that were answered alike, how many of them for a reason, and the two
+/// answers to the next one.
+type Applied = (usize, usize, Option<(Response, Response)>);
+
+impl Pair {
+    fn start(run: &Run) -> Result<Self> {
+        let mut board = run.programs.start_board(run.plant)?;
+        let mut qemu = run.programs.start_qemu(run.subject.arguments)?;
+        let controller = qemu.find("arm-gicv3")?;
+        match run.subject.watch {
+            Watch::Output {
+                board: ours,
+                qemu: theirs,
+            } => {
+                let path = qemu.find(theirs)?;
+                qemu.command(&format!("irq_intercept_out {path} sysbus-irq"))?;
+                board.command(&format!("irq_intercept_out /machine/{ours} sysbus-irq"))?;
+            }
+            Watch::Nothing => {}
+        }
+        Ok(Self {
+            board,
+            qemu,
+            controller,
+        })
+    }
+
+    fn apply(&mut self, subject: &Subject, operations: &[Operation]) -> Result<Applied> {
+        let commands = |controller: &str| -> Vec<String> {
+            operations
+                .iter()
+                .map(|operation| operation.command(subject.base, controller))
+                .collect()
+        };
+        let (ours, theirs) = (commands("/machine/gic"), commands(&self.controller));
+        let answers = self.board.exchange(&ours, &mut self.qemu, &theirs)?;
+        ensure!(answers.len() == operations.len(), "answers are missing");
+        let mut explained = 0;
+        for (place, (operation, (board, qemu))) in operations.iter().zip(answers).enumerate() {
+            if board == qemu {
+                continue;
+            }
+            let seen = |response: &Response| {
+                let value = response.value;
+                value.map(|value| view(subject.choices, operation, value))
+            };
+            if board.edges != qemu.edges || seen(&board) != seen(&qemu) {
+                return Ok((place, explained, Some((board, qemu))));
+            }
+            explained += 1;
+        }
+        Ok((operations.len(), explained, None))
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for operation in &self.operations {
+            writeln!(f, "    {operation}")?;
+        }
+        writeln!(f, "    board: {}", Shown(&self.board))?;
+        write!(f, "    QEMU:  {}", Shown(&self.qemu))
+    }
+}
+
+/// A response, for people.
+struct Shown<'a>(&'a Response);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.value {
+            Some(value) => write!(f, "{value:#x}")?,
+            None => write!(f, "ok")?,
+        }
+        for level in &self.0.edges {
+            write!(f, ", line {level:?}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! The devices that are compared.
+
+mod gic;
+mod pl011;
+mod pl031;
+
+use super::{Choice, Operation, Random};
+use addr::Width;
+
+/// A device to compare.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject {
+    /// Its name.
+    pub name: &'static str,
+    /// Its first address, on both sides.
+    pub base: u64,
+    /// More arguments for QEMU.
+    pub arguments: &'static [&'static str],
+    /// Which lines are watched.
+    pub watch: Watch,
+    /// Makes up an operation.
+    pub generate: fn(&mut Random) -> Operation,
+    /// Keeps clear of what may differ.
+    pub shadow: fn() -> Box<dyn Shadow>,
+    /// What may differ.
+    pub choices: &'static [Choice],
+}
+
+/// What is known of a device from the operations so far, to keep clear of accepted differences.
+///
+/// It is asked again when a case is replayed in part, and then may change what it admitted before.
+pub trait Shadow {
+    /// Returns what is to be done in the place of an operation; `None` if nothing.
+    fn admit(&mut self, operation: Operation) -> Option<Operation>;
+}
+
+/// Admits everything.
+struct NoShadow;
+
+impl Shadow for NoShadow {
+    fn admit(&mut self, operation: Operation) -> Option<Operation> {
+        Some(operation)
+    }
+}
+
+fn no_shadow() -> Box<dyn Shadow> {
+    Box::new(NoShadow)
+}
+
+/// Which lines are watched.
+#[derive(Clone, Copy, Debug)]
+pub enum Watch {
+    /// A device's interrupt: its line 0.
+    Output {
+        /// Its name on the board.
+        board: &'static str,
+        /// Its type in QEMU.
+        qemu: &'static str,
+    },
+    /// None.
+    Nothing,
+}
+
+/// All of them.
+pub const SUBJECTS: &[Subject] = &[
+    pl011::SUBJECT,
+    pl031::SUBJECT,
+    gic::DISTRIBUTOR,
+    gic::REDISTRIBUTOR,
+];
+
+/// Makes one access in eight narrower. It still starts at the register's first byte: QEMU takes an
+/// access in the middle of a 32-bit register for one to its start.
+fn sometimes_narrow(random: &mut Random, operation: Operation, widths: &[Width]) -> Operation {
+    if !random.one_in(8) {
+        return operation;
+    }
+    let width = random.pick(widths);
+    match operation {
+        Operation::Read { offset, .. } => Operation::Read { offset, width },
+        Operation::Write { offset, value, .. } => Operation::Write {
+            offset,
+            width,
+            value: value & width.mask(),
+        },
+        Operation::Input { .. } => operation,
+    }
+}

@@ -1,0 +1,370 @@
+//! The board: devices on an address map, their lines, and a clock that stands still unless it is
+//! told to step.
+
+use crate::gic::Gic;
+use crate::options::Options;
+use crate::plant::Plant;
+use crate::ram::Ram;
+use addr::{IntId, Ipa, Width};
+use anyhow::{Context, Result};
+use device_model::{
+    Bus, Effects, Level, LineUpdate, Moment, NANOSECONDS_PER_SECOND, Slot, TimeBase, TimerRequest,
+};
+use devices::{Device, Pl011, Pl031, Pvpanic, pl011, pl031, pvpanic};
+use guest_image::map::{self, Frame};
+
+/// The name of the interrupt controller, as an input of lines.
+pub const GIC: &str = "gic";
+/// The name of the distributor's registers.
+pub const GICD: &str = "gicd";
+/// The name of the redistributors' registers.
+pub const GICR: &str = "gicr";
+
+/// A change of a line that a test asked to be told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// The number of the line, as the test counts.
+    pub line: u32,
+    /// The new level.
+    pub level: Level,
+}
+
+/// Which lines a test asked to be told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Interception {
+    /// The output of a device: line 0.
+    Output(usize),
+    /// The SPIs that reach the interrupt controller, by their numbers.
+    Inputs,
+}
+
+/// Who answers at an address.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    Slot(usize),
+    Distributor,
+    Redistributors,
+}
+
+/// A device in its place.
+#[derive(Debug)]
+struct Attached {
+    name: String,
+    slot: Slot<Device>,
+    interrupt: Option<IntId>,
+    /// When the device wants to look at the time, in nanoseconds.
+    deadline: Option<u64>,
+}
+
+/// The whole machine.
+#[derive(Debug)]
+pub struct Machine {
+    ram: Ram,
+    bus: Bus<Target>,
+    devices: Vec<Attached>,
+    gic: Gic,
+    /// Nanoseconds since the machine was made.
+    now: u64,
+    /// Nanoseconds since 1970 when the machine was made.
+    epoch: u64,
+    interception: Option<Interception>,
+    edges: Vec<Edge>,
+    plant: Option<Plant>,
+}
+
+impl Machine {
+    /// Makes a machine as it is after power-on.
+    ///
+    /// # Errors
+    /// If the options ask for what the board does not have.
+    pub fn new(options: &Options) -> Result<Self> {
+        let mut machine = Self {
+            ram: Ram::new(options.memory),
+            bus: Bus::default(),
+            devices: Vec::new(),
+            gic: Gic::new(options.cpus)?,
+            now: 0,
+            epoch: options.epoch.saturating_mul(NANOSECONDS_PER_SECOND),
+            interception: None,
+            edges: Vec::new(),
+            plant: options.plant,
+        };
+        let redistributors =
+            map::redistributors(options.cpus).context("no room for so many redistributors")?;
+        let bus = &mut machine.bus;
+        bus.attach(map::GICD.base, map::GICD.size, Target::Distributor)?;
+        bus.attach(
+            redistributors.start(),
+            redistributors.size(),
+            Target::Redistributors,
+        )?;
+        machine.attach("pl011", map::PL011, Pl011::new(pl011::Config::default()))?;
+        machine.attach("pl031", map::PL031, Pl031::new(pl031::Config))?;
+        machine.attach(
+            "pvpanic",
+            map::PVPANIC,
+            Pvpanic::new(pvpanic::Config::default()),
+        )?;
+        Ok(machine)
+    }
+
+    fn attach(&mut self, name: &str, frame: Frame, device: impl Into<Device>) -> Result<()> {
+        let place = self.devices.len();
+        self.bus
+            .attach(frame.base, frame.size, Target::Slot(place))?;
+        self.devices.push(Attached {
+            name: name.to_owned(),
+            slot: Slot::new(device.into()),
+            interrupt: frame.interrupt,
+            deadline: None,
+        });
+        Ok(())
+    }
+
+    /// Puts everything but the memory and the clock into the state after power-on.
+    pub fn reset(&mut self) {
+        self.gic.reset();
+        for place in 0..self.devices.len() {
+            self.with(place, |slot, effects| slot.reset(effects));
+        }
+    }
+
+    /// Returns the changes of lines since the last call, in their order.
+    pub fn take_edges(&mut self) -> Vec<Edge> {
+        std::mem::take(&mut self.edges)
+    }
+
+    /// Reads one unit; what nobody answers reads as zero.
+    pub fn read(&mut self, address: u64, width: Width) -> u64 {
+        if let Some(bytes) = self.ram.get(address, length(width)) {
+            return from_bytes(bytes);
+        }
+        let Ok(hit) = self.bus.lookup(Ipa::new(address), width) else {
+            return 0;
+        };
+        let value = match hit.target {
+            Target::Slot(place) => self
+                .with(place, |slot, effects| slot.read(effects, hit.offset, width))
+                .and_then(Result::ok)
+                .unwrap_or(0),
+            Target::Distributor => self.gic.read_distributor(hit.offset, width),
+            Target::Redistributors => self.gic.read_redistributors(hit.offset, width),
+        };
+        match self.plant {
+            Some(plant) => plant.read(self.name(hit.target), hit.offset, width, value),
+            None => value,
+        }
+    }
+
+    /// Writes one unit; where nobody answers, nothing happens.
+    pub fn write(&mut self, address: u64, width: Width, value: u64) {
+        if let Some(bytes) = self.ram.get_mut(address, length(width)) {
+            let value = value.to_le_bytes();
+            bytes.copy_from_slice(&value[..bytes.len()]);
+            return;
+        }
+        let Ok(hit) = self.bus.lookup(Ipa::new(address), width) else {
+            return;
+        };
+        let value = match self.plant {
+            Some(plant) => plant.written(self.name(hit.target), hit.offset, value),
+            None => value,
+        };
+        match hit.target {
+            Target::Slot(place) => {
+                self.with(place, |slot, effects| {
+                    // An abort has nobody to go to.
+                    let _ = slot.write(effects, hit.offset, width, value);
+                });
+            }
+            Target::Distributor => self.gic.write_distributor(hit.offset, width, value),
+            Target::Redistributors => self.gic.write_redistributors(hit.offset, width, value),
+        }
+    }
+
+    /// Reads a run of bytes.
+    pub fn read_bytes(&mut self, address: u64, count: usize) -> Vec<u8> {
+        if let Some(bytes) = self.ram.get(address, count) {
+            return bytes.to_vec();
+        }
+        (0..count as u64)
+            .map(|offset| self.read(address.wrapping_add(offset), Width::Byte) as u8)
+            .collect()
+    }
+
+    /// Writes a run of bytes.
+    pub fn write_bytes(&mut self, address: u64, bytes: &[u8]) {
+        if let Some(place) = self.ram.get_mut(address, bytes.len()) {
+            place.copy_from_slice(bytes);
+            return;
+        }
+        for (offset, byte) in (0u64..).zip(bytes) {
+            self.write(address.wrapping_add(offset), Width::Byte, u64::from(*byte));
+        }
+    }
+
+    /// Asks to be told of the changes of a device's line; `false` if there is no such device.
+    pub fn intercept_output(&mut self, device: &str) -> bool {
+        let place = self.devices.iter().position(|it| it.name == device);
+        self.interception = place.map(Interception::Output).or(self.interception);
+        place.is_some()
+    }
+
+    /// Asks to be told of the changes of the lines that reach the interrupt controller.
+    pub fn intercept_inputs(&mut self) {
+        self.interception = Some(Interception::Inputs);
+    }
+
+    /// Sets an input of the interrupt controller, by QEMU's numbering.
+    pub fn set_input(&mut self, input: u32, level: Level) {
+        self.gic.set_input(input, level);
+    }
+
+    /// Returns the time in nanoseconds.
+    #[must_use]
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Returns when the next device wants to look at the time.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.devices.iter().filter_map(|it| it.deadline).min()
+    }
+
+    /// Moves the clock forward, stopping at each deadline on the way.
+    pub fn advance_to(&mut self, target: u64) {
+        while let Some(deadline) = self.next_deadline().filter(|time| *time <= target) {
+            self.now = self.now.max(deadline);
+            for place in 0..self.devices.len() {
+                let due = self.devices[place]
+                    .deadline
+                    .is_some_and(|it| it <= self.now);
+                if due {
+                    self.devices[place].deadline = None;
+                    self.with(place, |slot, effects| slot.timer_expired(effects));
+                }
+            }
+        }
+        self.now = self.now.max(target);
+    }
+
+    /// Does one thing with a device and applies what it caused.
+    fn with<R>(
+        &mut self,
+        place: usize,
+        act: impl FnOnce(&mut Slot<Device>, &mut Effects) -> R,
+    ) -> Option<R> {
+        let mut effects = Effects::new(Moment {
+            ticks: self.now,
+            base: TimeBase {
+                frequency: NANOSECONDS_PER_SECOND,
+                epoch: self.epoch,
+            },
+        });
+        let attached = self.devices.get_mut(place)?;
+        let result = act(&mut attached.slot, &mut effects);
+        match effects.timer {
+            Some(TimerRequest::Arm(deadline)) => attached.deadline = Some(deadline),
+            Some(TimerRequest::Cancel) => attached.deadline = None,
+            None => {}
+        }
+        if let Some(update) = effects.line {
+            self.drive(place, update);
+        }
+        Some(result)
+    }
+
+    fn drive(&mut self, place: usize, update: LineUpdate) {
+        let interrupt = self.devices.get(place).and_then(|it| it.interrupt);
+        if let Some(id) = interrupt {
+            self.gic.set_spi(id, update.level);
+        }
+        let line = match self.interception {
+            Some(Interception::Output(watched)) => (watched == place).then_some(0),
+            Some(Interception::Inputs) => {
+                interrupt.and_then(|id| id.get().checked_sub(IntId::FIRST_SPI))
+            }
+            None => None,
+        };
+        self.edges.extend(line.map(|line| Edge {
+            line,
+            level: update.level,
+        }));
+    }
+
+    fn name(&self, target: Target) -> &str {
+        match target {
+            Target::Slot(place) => self.devices.get(place).map_or("", |it| &it.name),
+            Target::Distributor => GICD,
+            Target::Redistributors => GICR,
+        }
+    }
+}
+
+fn length(width: Width) -> usize {
+    width.bytes() as usize
+}
+
+fn from_bytes(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |value, byte| value << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UART: u64 = map::PL011.base.get();
+    const CLOCK: u64 = map::PL031.base.get();
+
+    fn machine() -> Machine {
+        Machine::new(&Options::default()).unwrap()
+    }
+
+    #[test]
+    fn devices_answer_at_their_addresses_and_nothing_else_does() {
+        let mut machine = machine();
+        assert_eq!(machine.read(UART + 0xfe0, Width::Word), 0x11);
+        assert_eq!(machine.read(CLOCK + 0xfe0, Width::Word), 0x31);
+        assert_eq!(machine.read(0x0700_0000, Width::Double), 0);
+        machine.write(0x4000_1000, Width::Double, 0x1122_3344_5566_7788);
+        assert_eq!(machine.read(0x4000_1002, Width::Half), 0x5566);
+    }
+
+    #[test]
+    fn a_device_s_line_reaches_the_interrupt_controller() {
+        let mut machine = machine();
+        machine.intercept_inputs();
+        machine.write(UART + 0x38, Width::Word, 0x20);
+        machine.write(UART, Width::Word, 0x41);
+        let raised = Edge {
+            line: 1,
+            level: Level::High,
+        };
+        assert_eq!(machine.take_edges(), [raised]);
+        let pending = map::GICD.base.get() + 0x204;
+        assert_eq!(machine.read(pending, Width::Word), 1 << 1);
+        machine.reset();
+        assert_eq!(machine.take_edges().len(), 1);
+        assert_eq!(machine.read(pending, Width::Word), 0);
+    }
+
+    #[test]
+    fn the_alarm_rings_when_the_clock_is_stepped_past_it() {
+        let mut machine = machine();
+        let now = machine.read(CLOCK, Width::Word);
+        machine.write(CLOCK + 0x10, Width::Word, 1);
+        machine.write(CLOCK + 0x04, Width::Word, now + 2);
+        assert!(machine.intercept_output("pl031"));
+        let deadline = machine.next_deadline().unwrap();
+        machine.advance_to(deadline - 1);
+        assert_eq!(machine.take_edges(), []);
+        machine.advance_to(deadline);
+        assert_eq!(machine.take_edges().len(), 1);
+        assert_eq!(machine.read(CLOCK, Width::Word), now + 2);
+        assert_eq!(machine.next_deadline(), None);
+    }
+}

@@ -1,0 +1,119 @@
+//! Bugs to plant: what shows that a comparison would find one.
+//!
+//! A planted bug changes what a device gets when certain registers are written, or what a reader
+//! sees, as a mistake in its model would.
+
+use addr::Width;
+
+/// A mistake in one behavior of one device.
+#[derive(Clone, Copy, Debug)]
+pub struct Plant {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// The device, by its name on the board.
+    pub device: &'static str,
+    /// What is wrong, for people.
+    pub what: &'static str,
+    on: On,
+    /// The first register that it touches, and the first that it does not.
+    offsets: (u64, u64),
+    change: fn(u64) -> u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum On {
+    Read,
+    Write,
+}
+
+/// All of them; at least one for each device that is compared.
+pub const PLANTS: &[Plant] = &[
+    Plant {
+        name: "pl011-clear",
+        device: "pl011",
+        what: "UARTICR clears the transmit interrupt too",
+        on: On::Write,
+        offsets: (0x44, 0x48),
+        change: |value| value | 1 << 5,
+    },
+    Plant {
+        name: "pl011-flags",
+        device: "pl011",
+        what: "UARTFR does not show the full receive FIFO",
+        on: On::Read,
+        offsets: (0x18, 0x1c),
+        change: |value| value & !(1 << 6),
+    },
+    Plant {
+        name: "pl031-clear",
+        device: "pl031",
+        what: "RTCICR does not clear",
+        on: On::Write,
+        offsets: (0x1c, 0x20),
+        change: |_| 0,
+    },
+    Plant {
+        name: "gicd-enable",
+        device: "gicd",
+        what: "one interrupt of each register cannot be disabled",
+        on: On::Write,
+        offsets: (0x180, 0x200),
+        change: |value| value & !(1 << 9),
+    },
+    Plant {
+        name: "gicr-configuration",
+        device: "gicr",
+        what: "PPI 20 cannot be made edge-triggered",
+        on: On::Write,
+        offsets: (0x1_0c04, 0x1_0c08),
+        change: |value| value & !(1 << 9),
+    },
+];
+
+/// Finds a bug by its name.
+#[must_use]
+pub fn find(name: &str) -> Option<Plant> {
+    PLANTS.iter().copied().find(|plant| plant.name == name)
+}
+
+impl Plant {
+    /// Returns what the device gets of a write.
+    #[must_use]
+    pub fn written(&self, device: &str, offset: u64, value: u64) -> u64 {
+        self.apply(On::Write, device, offset, value)
+    }
+
+    /// Returns what a reader gets.
+    #[must_use]
+    pub fn read(&self, device: &str, offset: u64, width: Width, value: u64) -> u64 {
+        self.apply(On::Read, device, offset, value) & width.mask()
+    }
+
+    fn apply(&self, on: On, device: &str, offset: u64, value: u64) -> u64 {
+        let hit = self.on == on
+            && self.device == device
+            && (self.offsets.0..self.offsets.1).contains(&offset);
+        if hit { (self.change)(value) } else { value }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_planted_bug_touches_its_registers_only() {
+        let plant = find("pl031-clear").unwrap();
+        assert_eq!(plant.written("pl031", 0x1c, 1), 0);
+        assert_eq!(plant.written("pl031", 0x18, 1), 1);
+        assert_eq!(plant.written("pl011", 0x1c, 1), 1);
+        assert_eq!(plant.read("pl031", 0x1c, Width::Word, 1), 1);
+    }
+
+    #[test]
+    fn names_are_unique() {
+        for plant in PLANTS {
+            assert_eq!(find(plant.name).unwrap().what, plant.what);
+        }
+    }
+}
