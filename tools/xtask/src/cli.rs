@@ -33,6 +33,9 @@ pub(crate) enum Command {
     Mutants(MutantsOptions),
     /// Measures what exits cost, in instructions, beside the bare machine and other hypervisors.
     Bench(BenchOptions),
+    /// Compares our devices with a stock QEMU's, access for access; --help lists the options.
+    #[command(disable_help_flag = true)]
+    DiffDevices(DiffDevicesOptions),
     /// Installs what building and running needs and this machine lacks, after saying what it will do.
     Setup(SetupOptions),
     /// Builds a bare-metal image: an ELF with symbols and the raw binary that the emulator boots.
@@ -145,6 +148,17 @@ pub(crate) struct TestOptions {
     /// Only steps and tests with this in their name.
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
+    /// Only what runs on the device board: QEMU's own device tests, and the comparison with QEMU.
+    #[arg(long)]
+    pub(crate) qtest: bool,
+}
+
+/// Options of `cargo xtask diff-devices`.
+#[derive(Args, Debug)]
+pub(crate) struct DiffDevicesOptions {
+    /// The comparing program's own options, such as `--device pl011 --operations 1000000`.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<OsString>,
 }
 
 /// Options of `cargo xtask bench`.

@@ -4,6 +4,7 @@ mod bench;
 mod check;
 mod cli;
 mod console;
+mod device_board;
 mod elf;
 mod emulator;
 mod fuzz;
@@ -52,6 +53,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::Guests(options) => guests::command(&options)?,
         Command::Test(options) => test::command(&options)?,
         Command::Bench(options) => bench::command(&options)?,
+        Command::DiffDevices(options) => device_board::command(&options)?,
         Command::Check(options) => check::command(&options)?,
         Command::Fuzz(options) => fuzz::command(&options)?,
         Command::Mutants(options) => mutants::command(&options)?,

@@ -30,6 +30,15 @@ pub(crate) struct Source {
     pub(crate) signed_by: Option<String>,
 }
 
+/// Which packages lists hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Contents {
+    /// Binary packages.
+    Binaries,
+    /// Binary and source packages.
+    BinariesAndSources,
+}
+
 /// A version of a package that a suite offers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Offer {
@@ -105,6 +114,17 @@ impl PrivateLists {
         sources: &[Source],
         architectures: &str,
     ) -> Result<Self> {
+        Self::open_with(cache, name, sources, architectures, Contents::Binaries)
+    }
+
+    /// As [`PrivateLists::open`], with a choice of what the lists hold.
+    pub(crate) fn open_with(
+        cache: &Path,
+        name: &str,
+        sources: &[Source],
+        architectures: &str,
+        contents: Contents,
+    ) -> Result<Self> {
         for program in ["apt-get", "apt-cache", "dpkg"] {
             ensure!(
                 crate::paths::find_program(program).is_some(),
@@ -125,7 +145,7 @@ impl PrivateLists {
             std::fs::create_dir_all(lists.dir.join(part))
                 .with_context(|| format!("cannot create {}", lists.dir.display()))?;
         }
-        let text: String = sources.iter().map(Source::to_deb822).collect();
+        let text: String = sources.iter().map(|it| it.to_deb822(contents)).collect();
         let list = lists.source_list();
         let stamp = lists.dir.join("updated");
         let unchanged = std::fs::read_to_string(&list).is_ok_and(|old| old == text);
@@ -176,16 +196,38 @@ impl PrivateLists {
             .current_dir(&dir);
         process::capture(&mut command)
             .with_context(|| format!("cannot fetch the package {package}"))?;
-        let file = std::fs::read_dir(&dir)?
-            .flatten()
-            .map(|entry| entry.path())
-            .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
+        let file = file_in(&dir, |name| name.ends_with(".deb"))
             .with_context(|| format!("apt-get left no package file for {package}"))?;
         let name = file.file_name().context("a package file without a name")?;
         let kept = into.join(name);
         std::fs::rename(&file, &kept)?;
         std::fs::remove_dir_all(&dir)?;
         Ok(kept)
+    }
+
+    /// Returns every version of a source package that the lists offer.
+    pub(crate) fn source_offers(&self, package: &str) -> Result<Vec<Offer>> {
+        let text = process::capture(self.apt("apt-cache").args(["madison", package]))?;
+        Ok(parse_madison_sources(&text))
+    }
+
+    /// Downloads the upstream archive of a source package into a folder of its own and returns it.
+    /// Debian's description and changes are left: an archive may have dropped them by now.
+    pub(crate) fn download_upstream(
+        &self,
+        package: &str,
+        version: &str,
+        into: &Path,
+    ) -> Result<PathBuf> {
+        let mut command = self.apt("apt-get");
+        command
+            .args(["--quiet", "source", "--download-only", "--tar-only"])
+            .arg(format!("{package}={version}"))
+            .current_dir(into);
+        process::capture(&mut command)
+            .with_context(|| format!("cannot fetch the source package {package} {version}"))?;
+        file_in(into, |name| name.contains(".orig.tar."))
+            .with_context(|| format!("apt-get left no archive for {package} {version}"))
     }
 
     /// Returns apt-get's options that select these lists, for a command run as root.
@@ -222,14 +264,18 @@ impl PrivateLists {
 }
 
 impl Source {
-    fn to_deb822(&self) -> String {
+    fn to_deb822(&self, contents: Contents) -> String {
+        let types = match contents {
+            Contents::Binaries => "deb",
+            Contents::BinariesAndSources => "deb deb-src",
+        };
         let signed = self
             .signed_by
             .as_ref()
             .map(|value| format!("Signed-By: {value}\n"))
             .unwrap_or_default();
         format!(
-            "Types: deb\nURIs: {}\nSuites: {}\nComponents: {}\n{signed}\n",
+            "Types: {types}\nURIs: {}\nSuites: {}\nComponents: {}\n{signed}\n",
             self.uri,
             self.suites.join(" "),
             self.components.join(" ")
@@ -248,6 +294,24 @@ pub(crate) fn unpack(package: &Path, into: &Path) -> Result<()> {
 pub(crate) fn machine_architecture() -> Result<String> {
     let text = process::capture(Command::new("dpkg").arg("--print-architecture"))?;
     Ok(text.trim().to_owned())
+}
+
+/// Returns the newer of two versions, by Debian's order.
+pub(crate) fn newer(one: Offer, other: Offer) -> Result<Offer> {
+    let status = Command::new("dpkg")
+        .args(["--compare-versions", &one.version, "ge", &other.version])
+        .status()
+        .context("cannot start dpkg")?;
+    Ok(if status.success() { one } else { other })
+}
+
+/// Returns a file in a folder whose name is wanted.
+fn file_in(folder: &Path, wanted: impl Fn(&str) -> bool) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).ok()?;
+    entries
+        .flatten()
+        .find(|entry| wanted(&entry.file_name().to_string_lossy()))
+        .map(|entry| entry.path())
 }
 
 fn is_fresh(stamp: &Path) -> bool {
@@ -333,14 +397,23 @@ fn parse_one_line(text: &str) -> Vec<Source> {
         .collect()
 }
 
-/// Parses `apt-cache madison`: `package | version | source`.
+/// Parses the binary packages of `apt-cache madison`: `package | version | source`.
 fn parse_madison(text: &str) -> Vec<Offer> {
+    parse_madison_where(text, |source| !source.ends_with("Sources"))
+}
+
+/// Parses the source packages of `apt-cache madison`.
+fn parse_madison_sources(text: &str) -> Vec<Offer> {
+    parse_madison_where(text, |source| source.ends_with("Sources"))
+}
+
+fn parse_madison_where(text: &str, wanted: impl Fn(&str) -> bool) -> Vec<Offer> {
     text.lines()
         .filter_map(|line| {
             let mut columns = line.split('|').map(str::trim);
             let version = columns.nth(1)?.to_owned();
             let source = columns.next()?;
-            (!source.ends_with("Sources")).then_some(Offer { version })
+            wanted(source).then_some(Offer { version })
         })
         .collect()
 }
@@ -379,7 +452,10 @@ mod tests {
             components: vec!["main".to_owned()],
             signed_by: Some("/k.gpg".to_owned()),
         };
-        assert_eq!(parse_deb822(&source.to_deb822()), [source]);
+        assert_eq!(
+            parse_deb822(&source.to_deb822(Contents::Binaries)),
+            [source]
+        );
     }
 
     #[test]
@@ -387,5 +463,8 @@ mod tests {
         let text = " rust-src | 1.96.1+dfsg1-2 | http://m s/main amd64 Packages\n rust-src | 1.95.0+dfsg1-2~bpo13+1 | http://m s/main amd64 Packages\n rust | 1.95.0 | http://m s/main Sources\n";
         let versions: Vec<_> = parse_madison(text).into_iter().map(|o| o.version).collect();
         assert_eq!(versions, ["1.96.1+dfsg1-2", "1.95.0+dfsg1-2~bpo13+1"]);
+        let sources = parse_madison_sources(text);
+        assert_eq!(sources.len(), 1);
+        assert_eq!(sources[0].version, "1.95.0");
     }
 }

@@ -31,6 +31,13 @@ pub(crate) struct Host {
     pub(crate) codename: String,
 }
 
+impl Host {
+    /// Tells Debian 12, whose own QEMU is too old.
+    pub(crate) fn is_bookworm(&self) -> bool {
+        self.id == "debian" && self.codename == "bookworm"
+    }
+}
+
 /// Finds out which system this is.
 pub(crate) fn detect() -> Host {
     if cfg!(target_os = "macos") {

@@ -5,6 +5,7 @@ pub(crate) mod cargo_tools;
 pub(crate) mod host;
 pub(crate) mod lock;
 pub(crate) mod qemu;
+pub(crate) mod qos_test;
 pub(crate) mod rust_target;
 
 use crate::cli::SetupOptions;

@@ -1,6 +1,6 @@
 //! The emulator: QEMU 9 or newer.
 
-use super::host::{self, Family};
+use super::host::{self, Family, Host};
 use super::{Mode, apt};
 use crate::{paths, process};
 use anyhow::{Context, Result, bail};
@@ -12,6 +12,9 @@ const PROGRAM: &str = "qemu-system-aarch64";
 
 /// The package that holds it on Debian and Ubuntu.
 const PACKAGE: &str = "qemu-system-arm";
+
+/// Where Debian 12 has a new enough one.
+pub(crate) const BACKPORTS: &str = "bookworm-backports";
 
 /// The oldest major version that has what the tests need (secure EL2 timers, RME).
 const OLDEST: u32 = 9;
@@ -61,16 +64,9 @@ pub(crate) fn install(mode: Mode) -> Result<()> {
         );
     }
     let mut command = host::as_root("apt-get")?;
-    if host.id == "debian" && host.codename == "bookworm" {
-        let suite = "bookworm-backports";
-        let mut sources = apt::machine_sources();
-        sources.retain(|source| {
-            source
-                .suites
-                .iter()
-                .any(|name| name.starts_with(&host.codename))
-        });
-        sources.push(apt::debian_source(suite)?);
+    if host.is_bookworm() {
+        let suite = BACKPORTS;
+        let sources = sources(&host)?;
         let cache = paths::cache_dir()?;
         let lists = apt::PrivateLists::open(&cache, "qemu", &sources, "")?;
         command.args(lists.options()).args(["-t", suite]);
@@ -85,6 +81,21 @@ pub(crate) fn install(mode: Mode) -> Result<()> {
     command.env("DEBIAN_FRONTEND", "noninteractive");
     eprintln!("QEMU {OLDEST} or newer is installed as the package {PACKAGE}:");
     process::run(&mut command)
+}
+
+/// Returns where this machine's QEMU comes from: its own sources, and the backports on Debian 12.
+pub(crate) fn sources(host: &Host) -> Result<Vec<apt::Source>> {
+    let mut sources = apt::machine_sources();
+    sources.retain(|source| {
+        source
+            .suites
+            .iter()
+            .any(|name| name.starts_with(&host.codename))
+    });
+    if host.is_bookworm() {
+        sources.push(apt::debian_source(BACKPORTS)?);
+    }
+    Ok(sources)
 }
 
 fn find() -> Result<Qemu> {

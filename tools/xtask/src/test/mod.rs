@@ -26,7 +26,7 @@ use crate::cli::TestOptions;
 use anyhow::Result;
 use std::time::Instant;
 use steps::{Context, STEPS};
-use summary::Tally;
+pub(crate) use summary::Tally;
 
 /// Runs `cargo xtask test`. The last line printed is `N passed, N failed`.
 pub(crate) fn command(options: &TestOptions) -> Result<()> {
@@ -35,7 +35,7 @@ pub(crate) fn command(options: &TestOptions) -> Result<()> {
     let mut failures = Vec::new();
     for step in STEPS {
         if !context.wants(step) {
-            println!("== {}: left out by --filter", step.name);
+            println!("== {}: not wanted", step.name);
             continue;
         }
         println!("== {}", step.name);

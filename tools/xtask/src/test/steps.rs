@@ -5,7 +5,7 @@ use crate::cli::TestOptions;
 use crate::images::{self, Image};
 use crate::setup::rust_target::{RustTarget, TARGET};
 use crate::setup::{self, cargo_tools, qemu};
-use crate::{check, fuzz, guests, mutants, paths, process};
+use crate::{check, device_board, fuzz, guests, mutants, paths, process};
 use anyhow::{Context as _, Result, bail, ensure};
 use cargo_metadata::{Metadata, MetadataCommand, Package};
 use std::io::{BufRead, BufReader};
@@ -40,6 +40,8 @@ enum Kind {
     Single,
     /// Runs many tests.
     Tests,
+    /// Runs on the device board; counts its parts, which a filter can't choose.
+    Board,
 }
 
 /// All steps. A failed one does not stop the others, so that the report is complete.
@@ -100,6 +102,16 @@ pub(crate) const STEPS: &[Step] = &[
         run: system_tests,
     },
     Step {
+        name: "diff-devices",
+        kind: Kind::Board,
+        run: |context| device_board::diff_step(context.long),
+    },
+    Step {
+        name: "qtest",
+        kind: Kind::Board,
+        run: |_| device_board::qtest_step(),
+    },
+    Step {
         name: "fuzz",
         kind: Kind::Single,
         run: run_fuzzers,
@@ -114,6 +126,7 @@ pub(crate) const STEPS: &[Step] = &[
 /// What the steps share.
 pub(crate) struct Context {
     filter: Option<String>,
+    only_board: bool,
     long: bool,
     metadata: Metadata,
     target: Option<RustTarget>,
@@ -130,6 +143,7 @@ impl Context {
             .context("cannot read the workspace")?;
         Ok(Context {
             filter: options.filter.clone(),
+            only_board: options.qtest,
             long: options.long,
             metadata,
             target: None,
@@ -137,8 +151,11 @@ impl Context {
         })
     }
 
-    /// Tells whether the filter, if any, leaves something of a step.
+    /// Tells whether the options leave something of a step.
     pub(crate) fn wants(&self, step: &Step) -> bool {
+        if self.only_board && step.kind != Kind::Board {
+            return false;
+        }
         let Some(filter) = &self.filter else {
             return true;
         };
