@@ -279,6 +279,44 @@ macro_rules! indexed {
     };
 }
 
+/// Reads a list register other than the first, which most often is the only one in use. A function of
+/// its own, as the compiler would else look the first one up in a table as well.
+#[inline(never)]
+fn other_list_register(index: usize) -> u64 {
+    indexed!(index,
+        1 => sysreg::read!("S3_4_C12_C12_1"),
+        2 => sysreg::read!("S3_4_C12_C12_2"), 3 => sysreg::read!("S3_4_C12_C12_3"),
+        4 => sysreg::read!("S3_4_C12_C12_4"), 5 => sysreg::read!("S3_4_C12_C12_5"),
+        6 => sysreg::read!("S3_4_C12_C12_6"), 7 => sysreg::read!("S3_4_C12_C12_7"),
+        8 => sysreg::read!("S3_4_C12_C13_0"), 9 => sysreg::read!("S3_4_C12_C13_1"),
+        10 => sysreg::read!("S3_4_C12_C13_2"), 11 => sysreg::read!("S3_4_C12_C13_3"),
+        12 => sysreg::read!("S3_4_C12_C13_4"), 13 => sysreg::read!("S3_4_C12_C13_5"),
+        14 => sysreg::read!("S3_4_C12_C13_6"), 15 => sysreg::read!("S3_4_C12_C13_7"),
+    )
+}
+
+/// Writes a list register other than the first.
+#[inline(never)]
+fn set_other_list_register(index: usize, value: u64) {
+    indexed!(index,
+        1 => sysreg::write!("S3_4_C12_C12_1", value),
+        2 => sysreg::write!("S3_4_C12_C12_2", value),
+        3 => sysreg::write!("S3_4_C12_C12_3", value),
+        4 => sysreg::write!("S3_4_C12_C12_4", value),
+        5 => sysreg::write!("S3_4_C12_C12_5", value),
+        6 => sysreg::write!("S3_4_C12_C12_6", value),
+        7 => sysreg::write!("S3_4_C12_C12_7", value),
+        8 => sysreg::write!("S3_4_C12_C13_0", value),
+        9 => sysreg::write!("S3_4_C12_C13_1", value),
+        10 => sysreg::write!("S3_4_C12_C13_2", value),
+        11 => sysreg::write!("S3_4_C12_C13_3", value),
+        12 => sysreg::write!("S3_4_C12_C13_4", value),
+        13 => sysreg::write!("S3_4_C12_C13_5", value),
+        14 => sysreg::write!("S3_4_C12_C13_6", value),
+        15 => sysreg::write!("S3_4_C12_C13_7", value),
+    );
+}
+
 impl VirtualCpuInterface for ThisCpu {
     #[inline]
     fn list_register_count(&self) -> usize {
@@ -287,38 +325,19 @@ impl VirtualCpuInterface for ThisCpu {
 
     #[inline]
     fn list_register(&self, index: usize) -> u64 {
-        indexed!(index,
-            0 => sysreg::read!("S3_4_C12_C12_0"), 1 => sysreg::read!("S3_4_C12_C12_1"),
-            2 => sysreg::read!("S3_4_C12_C12_2"), 3 => sysreg::read!("S3_4_C12_C12_3"),
-            4 => sysreg::read!("S3_4_C12_C12_4"), 5 => sysreg::read!("S3_4_C12_C12_5"),
-            6 => sysreg::read!("S3_4_C12_C12_6"), 7 => sysreg::read!("S3_4_C12_C12_7"),
-            8 => sysreg::read!("S3_4_C12_C13_0"), 9 => sysreg::read!("S3_4_C12_C13_1"),
-            10 => sysreg::read!("S3_4_C12_C13_2"), 11 => sysreg::read!("S3_4_C12_C13_3"),
-            12 => sysreg::read!("S3_4_C12_C13_4"), 13 => sysreg::read!("S3_4_C12_C13_5"),
-            14 => sysreg::read!("S3_4_C12_C13_6"), 15 => sysreg::read!("S3_4_C12_C13_7"),
-        )
+        if index == 0 {
+            return sysreg::read!("S3_4_C12_C12_0");
+        }
+        other_list_register(index)
     }
 
     #[inline(always)]
     fn set_list_register(&mut self, index: usize, value: u64) {
-        indexed!(index,
-            0 => sysreg::write!("S3_4_C12_C12_0", value),
-            1 => sysreg::write!("S3_4_C12_C12_1", value),
-            2 => sysreg::write!("S3_4_C12_C12_2", value),
-            3 => sysreg::write!("S3_4_C12_C12_3", value),
-            4 => sysreg::write!("S3_4_C12_C12_4", value),
-            5 => sysreg::write!("S3_4_C12_C12_5", value),
-            6 => sysreg::write!("S3_4_C12_C12_6", value),
-            7 => sysreg::write!("S3_4_C12_C12_7", value),
-            8 => sysreg::write!("S3_4_C12_C13_0", value),
-            9 => sysreg::write!("S3_4_C12_C13_1", value),
-            10 => sysreg::write!("S3_4_C12_C13_2", value),
-            11 => sysreg::write!("S3_4_C12_C13_3", value),
-            12 => sysreg::write!("S3_4_C12_C13_4", value),
-            13 => sysreg::write!("S3_4_C12_C13_5", value),
-            14 => sysreg::write!("S3_4_C12_C13_6", value),
-            15 => sysreg::write!("S3_4_C12_C13_7", value),
-        );
+        if index == 0 {
+            sysreg::write!("S3_4_C12_C12_0", value);
+            return;
+        }
+        set_other_list_register(index, value);
     }
 
     #[inline(always)]
@@ -356,8 +375,10 @@ impl VirtualCpuInterface for ThisCpu {
         ACTIVE_PRIORITIES.load(Ordering::Relaxed) as usize
     }
 
+    #[inline(always)]
     fn active_priority(&self, group: usize, index: usize) -> u32 {
-        if index >= self.active_priority_count() {
+        // There always is a first one.
+        if index != 0 && index >= self.active_priority_count() {
             return 0;
         }
         indexed!((group, index),
@@ -372,8 +393,9 @@ impl VirtualCpuInterface for ThisCpu {
         )
     }
 
+    #[inline(always)]
     fn set_active_priority(&mut self, group: usize, index: usize, value: u32) {
-        if index >= self.active_priority_count() {
+        if index != 0 && index >= self.active_priority_count() {
             return;
         }
         let value = u64::from(value);
