@@ -2,6 +2,7 @@
 
 use crate::bits::{Bits, bit, gather, spread, when};
 use crate::list_registers::ListRegister;
+use crate::priority::Ranks;
 use crate::registers::BankRegister;
 
 /// Which groups the distributor forwards (GICD_CTLR.EnableGrp0 and EnableGrp1), as masks.
@@ -21,6 +22,12 @@ impl GroupEnables {
         }
     }
 
+    /// Takes what the guest lets through, of ICH_VMCR_EL2, which has the two bits in the same place.
+    #[inline]
+    pub(crate) const fn at_interface(machine_control: u32) -> Self {
+        Self::from_control(machine_control)
+    }
+
     /// Returns the two low bits of GICD_CTLR.
     #[inline]
     pub(crate) const fn control(self) -> u32 {
@@ -29,7 +36,7 @@ impl GroupEnables {
 
     /// Returns the interrupts whose group is enabled; `group` has a bit for each in group 1.
     #[inline]
-    const fn mask(self, group: u32) -> u32 {
+    pub(crate) const fn mask(self, group: u32) -> u32 {
         (group & self.group1) | (!group & self.group0)
     }
 }
@@ -61,13 +68,18 @@ pub struct Bank {
     activate: u32,
     /// In flight, and to become inactive when the owner takes it back (a write to ICACTIVER).
     deactivate: u32,
+    /// IPRIORITYR, as the guest reads it.
     priority: [u32; 8],
+    /// The same, as it is compared.
+    ranks: Ranks,
     /// The group in which each active interrupt was acknowledged.
     active_group: u32,
     /// The priority with which each active interrupt was acknowledged. Writes to IPRIORITYR and
     /// IGROUPR don't change what is active (IHI0069, 12.9.20 leaves that open): hardware ends an
     /// interrupt only if the list register's group and priority are those that are dropped.
-    active_priority: [u8; 32],
+    active_ranks: Ranks,
+    /// SPIs that may go to any vCPU (GICD_IROUTER.Interrupt_Routing_Mode).
+    any: u32,
 }
 
 /// The bits of a priority that are implemented: 32 priorities (IHI0069, 4.8).
@@ -108,8 +120,10 @@ impl Bank {
             activate: 0,
             deactivate: 0,
             priority: [0; 8],
+            ranks: Ranks::HIGHEST,
             active_group: 0,
-            active_priority: [0; 32],
+            active_ranks: Ranks::HIGHEST,
+            any: 0,
         }
     }
 
@@ -127,6 +141,12 @@ impl Bank {
             self.configurable,
         );
         self.line = line;
+    }
+
+    /// Returns the interrupts that exist.
+    #[inline]
+    pub(crate) const fn implemented(&self) -> u32 {
+        self.implemented
     }
 
     /// Returns the interrupts whose wire makes them pending.
@@ -179,12 +199,30 @@ impl Bank {
     /// and are in none, and those in one that became pending once more.
     #[inline]
     pub(crate) const fn wanted(&self, groups: GroupEnables) -> u32 {
-        let again = self.latch
+        self.wanted_again(groups) | self.deliverable(groups)
+    }
+
+    /// Returns the interrupts that became pending once more in a list register.
+    #[inline]
+    pub(crate) const fn wanted_again(&self, groups: GroupEnables) -> u32 {
+        self.latch
             & self.enabled
             & groups.mask(self.group)
             & self.in_flight
-            & (self.edge | !self.active);
-        again | self.deliverable(groups)
+            & (self.edge | !self.active)
+    }
+
+    /// Tells whether nothing is pending or active, list registers aside: a look at fewer things than
+    /// [`Bank::wanted`] takes.
+    #[inline]
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.latch | self.line | self.active == 0
+    }
+
+    /// Tells whether something in flight becomes active or inactive when it is taken back.
+    #[inline]
+    pub(crate) const fn changes_activity(&self) -> bool {
+        self.activate | self.deactivate != 0
     }
 
     /// Returns the interrupts of `among` that are in a list register, pending there, although their
@@ -205,21 +243,28 @@ impl Bank {
         priority
     }
 
-    /// Returns the priority of active interrupt `number`.
+    /// Returns the priorities.
     #[inline]
-    pub(crate) fn active_priority(&self, number: u32) -> u8 {
-        self.active_priority
-            .get(number as usize)
-            .copied()
-            .unwrap_or(0)
+    pub(crate) const fn ranks(&self) -> &Ranks {
+        &self.ranks
     }
 
+    /// Returns the priorities of the active interrupts.
     #[inline]
-    fn acknowledge(&mut self, number: u32, priority: u8, group1: u32) {
-        self.active_group = (self.active_group & !bit(number)) | (group1 & bit(number));
-        if let Some(place) = self.active_priority.get_mut(number as usize) {
-            *place = priority;
-        }
+    pub(crate) const fn active_ranks(&self) -> &Ranks {
+        &self.active_ranks
+    }
+
+    /// Returns the interrupts that may go to any vCPU.
+    #[inline]
+    pub(crate) const fn any(&self) -> u32 {
+        self.any
+    }
+
+    /// Notes that the interrupts `set` may go to any vCPU and the interrupts `clear` go to one.
+    #[inline]
+    pub(crate) const fn set_any(&mut self, set: u32, clear: u32) {
+        self.any = (self.any & !clear) | (set & self.implemented);
     }
 
     /// Reads a 32-bit register; `sub` tells which of those that a bank has.
@@ -282,9 +327,8 @@ impl Bank {
     fn set_active(&mut self, set: u32) -> u32 {
         let outside = set & !self.in_flight & !self.active;
         self.active |= outside;
-        for number in Bits(outside) {
-            self.acknowledge(number, self.priority(number), self.group);
-        }
+        self.active_group = (self.active_group & !outside) | (self.group & outside);
+        self.active_ranks.copy(&self.ranks, outside);
         let inside = set & self.in_flight;
         self.activate |= inside;
         self.deactivate &= !inside;
@@ -312,8 +356,14 @@ impl Bank {
         let changed = (*word ^ value) & mask & PRIORITY_MASK & exists;
         *word ^= changed;
         let mut interrupts = 0;
-        for (number, byte) in (0u32..).zip(changed.to_le_bytes()) {
-            interrupts |= when(byte != 0, bit(number));
+        let priorities = word.to_le_bytes();
+        for (number, (byte, priority)) in
+            (0..).zip(changed.to_le_bytes().into_iter().zip(priorities))
+        {
+            if byte != 0 {
+                interrupts |= bit(number);
+                self.ranks.set(shift | number, priority);
+            }
         }
         interrupts.wrapping_shl(shift)
     }
@@ -342,10 +392,13 @@ impl Bank {
         self.line |= interrupt;
     }
 
-    /// Sets the wire of one interrupt low.
+    /// Sets the wire of one interrupt low. Returns the interrupt if that was not so and it is in a list
+    /// register.
     #[inline]
-    pub(crate) const fn lower(&mut self, interrupt: u32) {
+    pub(crate) const fn lower(&mut self, interrupt: u32) -> u32 {
+        let fallen = self.line & self.in_flight & interrupt;
         self.line &= !interrupt;
+        fallen
     }
 
     /// Returns the edge-triggered interrupts.
@@ -384,7 +437,7 @@ impl Bank {
         let mut value = if active {
             ListRegister::named(
                 id,
-                self.active_priority(number),
+                self.active_ranks.get(number),
                 self.active_group & interrupt,
             )
         } else {
@@ -413,6 +466,26 @@ impl Bank {
             self.latch &= !interrupt;
         }
         value
+    }
+
+    /// As [`Bank::take`], for an edge-triggered interrupt of [`Bank::deliverable`] without a physical
+    /// one.
+    #[inline]
+    pub(crate) fn start_edge(&mut self, number: u32) -> ListRegister {
+        let interrupt = bit(number);
+        self.latch &= !interrupt;
+        self.taken |= interrupt;
+        self.in_flight |= interrupt;
+        ListRegister::named(number, self.priority(number), self.group & interrupt).with_pending()
+    }
+
+    /// As [`Bank::observe`] of an empty list register, for all that is in flight, when nothing
+    /// [changes its activity](Bank::changes_activity).
+    #[inline]
+    pub(crate) const fn finish_all(&mut self) {
+        self.active &= !self.in_flight;
+        self.taken = 0;
+        self.in_flight = 0;
     }
 
     /// As [`Bank::observe`] of an empty list register and [`Bank::take`] in one, for the usual case: an
@@ -455,7 +528,7 @@ impl Bank {
     /// where it is.
     fn keeps_rank(&self, number: u32, again: Again) -> bool {
         again == Again::Here
-            && self.active_priority(number) == self.priority(number)
+            && self.active_ranks.get(number) == self.priority(number)
             && (self.active_group ^ self.group) & bit(number) == 0
     }
 
@@ -468,7 +541,9 @@ impl Bank {
         }
         let was = when(value.is_active(), interrupt);
         if (was | (self.activate & interrupt)) != 0 {
-            self.acknowledge(number, value.priority(), when(value.is_group1(), interrupt));
+            self.active_group =
+                (self.active_group & !interrupt) | when(value.is_group1(), interrupt);
+            self.active_ranks.set(number, value.priority());
         }
         let active = (was | (self.activate & interrupt)) & !self.deactivate;
         self.active = (self.active & !interrupt) | active;

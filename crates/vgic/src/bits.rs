@@ -12,10 +12,19 @@ impl Iterator for Bits {
         if self.0 == 0 {
             return None;
         }
+        step();
         let number = self.0.trailing_zeros();
         self.0 &= self.0.wrapping_sub(1);
         Some(number)
     }
+}
+
+/// Is called once for every round of a loop. Tests count the calls: they bound the work that one call
+/// of the model does.
+#[inline(always)]
+pub(crate) fn step() {
+    #[cfg(test)]
+    crate::work::count();
 }
 
 /// Returns a word with bit `number` (taken modulo 32) set.

@@ -1,6 +1,5 @@
 //! The saved virtual CPU interface of a vCPU that does not run, and what it would let through.
 
-use crate::priority::GroupAtInterface;
 use machine::VirtualCpuInterface;
 
 /// ICH_HCR_EL2 fields (IHI0069, 12.4.3).
@@ -52,23 +51,50 @@ impl CpuInterface {
     };
 
     /// Reads the interface of the vCPU that leaves this CPU.
+    #[inline]
     pub(crate) fn save<H: VirtualCpuInterface>(&mut self, hw: &H) {
         self.machine_control = hw.machine_control();
+        let [[group0, ..], [group1, ..]] = &mut self.active_priorities;
+        *group0 = hw.active_priority(0, 0);
+        *group1 = hw.active_priority(1, 0);
+        self.registers_per_group = 1;
         let count = hw.active_priority_count();
-        self.registers_per_group = u8::try_from(count.clamp(1, 4)).unwrap_or(1);
+        if count > 1 {
+            self.save_others(count, hw);
+        }
+    }
+
+    /// Writes the interface of the vCPU that comes to this CPU.
+    #[inline]
+    pub(crate) fn load<H: VirtualCpuInterface>(&self, hw: &mut H) {
+        hw.set_machine_control(self.machine_control);
+        let [[group0, ..], [group1, ..]] = self.active_priorities;
+        hw.set_active_priority(0, 0, group0);
+        hw.set_active_priority(1, 0, group1);
+        let count = hw.active_priority_count();
+        if count > 1 {
+            self.load_others(count, hw);
+        }
+    }
+
+    /// Reads the registers that only CPUs with more than 32 levels of preemption have.
+    #[cold]
+    #[inline(never)]
+    fn save_others<H: VirtualCpuInterface>(&mut self, count: usize, hw: &H) {
+        self.registers_per_group = u8::try_from(count.min(4)).unwrap_or(1);
         for (group, registers) in self.active_priorities.iter_mut().enumerate() {
-            for (index, register) in registers.iter_mut().take(count).enumerate() {
+            for (index, register) in registers.iter_mut().enumerate().take(count).skip(1) {
                 *register = hw.active_priority(group, index);
             }
         }
     }
 
-    /// Writes the interface of the vCPU that comes to this CPU.
-    pub(crate) fn load<H: VirtualCpuInterface>(&self, hw: &mut H) {
-        hw.set_machine_control(self.machine_control);
-        let count = hw.active_priority_count();
+    /// Writes them.
+    #[cold]
+    #[inline(never)]
+    fn load_others<H: VirtualCpuInterface>(&self, count: usize, hw: &mut H) {
         for (group, registers) in self.active_priorities.iter().enumerate() {
-            for (index, register) in registers.iter().take(count).enumerate() {
+            for (index, register) in registers.iter().enumerate().take(count).skip(1) {
                 hw.set_active_priority(group, index, *register);
             }
         }
@@ -121,9 +147,18 @@ impl CpuInterface {
     }
 }
 
+/// Whether the guest's ICC_IGRPEN`n`_EL1 lets a group through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum GroupAtInterface {
+    /// Interrupts of the group are signaled.
+    Enabled,
+    /// Interrupts of the group stay pending.
+    Disabled,
+}
+
 /// Tells whether the guest lets a group through, by its ICH_VMCR_EL2.
 #[inline]
-pub(crate) const fn group_enabled(machine_control: u32, group1: bool) -> GroupAtInterface {
+const fn group_enabled(machine_control: u32, group1: bool) -> GroupAtInterface {
     let bit = if group1 { VENG1 } else { VENG0 };
     if machine_control & bit != 0 {
         GroupAtInterface::Enabled

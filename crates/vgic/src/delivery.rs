@@ -7,16 +7,20 @@
 //! (NPIE), one when an active interrupt that has none is ended (LRENPIE), one when the guest enables
 //! or disables a group, since a disabled group's interrupts come last.
 
-use crate::bank::{Again, Observed};
+use crate::bank::{Again, GroupEnables, Observed};
 use crate::bits::{Bits, bit, low_bits};
-use crate::cpu_interface::{control, group_enabled, watch_groups};
+use crate::cpu_interface::{control, watch_groups};
 use crate::distributor::Distributor;
-use crate::effects::Effects;
+use crate::effects::{Effects, PrivateSet};
 use crate::list_registers::{ListRegister, MAX_LIST_REGISTERS};
-use crate::priority::{Key, Selection};
+use crate::priority::{Candidates, Selection};
+use crate::recipients::ask;
 use crate::vcpu::{Overflow, VcpuInterrupts};
 use addr::IntId;
 use machine::VirtualCpuInterface;
+
+/// The word of a vCPU's own interrupts.
+const PRIVATE_WORD: u32 = 1;
 
 /// Whether private interrupts could be brought to the list registers without the distributor.
 #[must_use = "interrupts wait until the distributor is asked"]
@@ -41,16 +45,47 @@ impl VcpuInterrupts {
     /// it needs no lock. Does nothing for a vCPU at rest.
     #[inline]
     pub fn deliver_private<H: VirtualCpuInterface>(&mut self, hw: &mut H) -> PrivateDelivery {
-        if !self.resident {
+        if !self.resident || (self.is_quiet() && !self.overflow.any()) {
             return PrivateDelivery::Done;
         }
+        self.place_pending(hw)
+    }
+
+    /// Tells whether none of the vCPU's own interrupts can need a list register, by as short a look
+    /// as will do in most cases.
+    #[inline]
+    const fn is_quiet(&self) -> bool {
+        self.bank.is_quiet() && self.lowered | self.relinked == 0
+    }
+
+    #[inline(never)]
+    fn place_pending<H: VirtualCpuInterface>(&mut self, hw: &mut H) -> PrivateDelivery {
         if self.overflow.any() {
             return PrivateDelivery::NeedsDistributor;
         }
         if self.lowered != 0 {
             self.take_back_lowered(hw);
         }
-        let wanted = self.bank.wanted(self.groups) | self.bank.active_outside() | self.relinked;
+        let deliverable = self.bank.deliverable(self.groups);
+        let edges = deliverable & self.bank.edge() & !self.linked;
+        let mut wanted = deliverable
+            | self.bank.wanted_again(self.groups)
+            | self.bank.active_outside()
+            | self.relinked;
+        for number in Bits(edges) {
+            if !self.start_edge(number, hw) {
+                break;
+            }
+            wanted &= !bit(number);
+        }
+        if wanted == 0 {
+            return PrivateDelivery::Done;
+        }
+        self.place_each(wanted, hw)
+    }
+
+    #[inline(never)]
+    fn place_each<H: VirtualCpuInterface>(&mut self, wanted: u32, hw: &mut H) -> PrivateDelivery {
         for number in Bits(wanted) {
             if !self.renew_private(number, hw) && !self.place_private(number, hw) {
                 return PrivateDelivery::NeedsDistributor;
@@ -59,26 +94,57 @@ impl VcpuInterrupts {
         PrivateDelivery::Done
     }
 
+    /// Puts an SGI, or a PPI that is latched, into a list register that was never filled, if there is
+    /// one.
+    #[inline(always)]
+    fn start_edge<H: VirtualCpuInterface>(&mut self, number: u32, hw: &mut H) -> bool {
+        let Some(slot) = self.slots.free(self.capacity) else {
+            return false;
+        };
+        let value = self.bank.start_edge(number);
+        hw.set_list_register(slot as usize, value.get());
+        self.slots.assign(slot, number);
+        true
+    }
+
     /// Makes the list registers say what the model says: after a kick, after effects that named this
     /// vCPU, or when [`VcpuInterrupts::deliver_private`] asks for it. Does nothing for a vCPU at
     /// rest. The effects do not name this vCPU.
+    #[inline]
     pub fn deliver<H: VirtualCpuInterface>(
         &mut self,
         distributor: &mut Distributor,
         hw: &mut H,
     ) -> Effects {
-        let mut effects = Effects::NONE;
         if !self.resident {
-            return effects;
-        }
-        if distributor.looks.contains(self.index) {
-            self.publish(distributor, hw, &mut effects);
+            return Effects::NONE;
         }
         self.groups = distributor.groups();
         let request = distributor.request(self.index);
-        if request.refold
+        let shared = request.words != 0
+            || request.asks(ask::LOOK | ask::REFOLD | ask::LOWERED)
+            || self.overflow.any();
+        if shared || self.deliver_private(hw) == PrivateDelivery::NeedsDistributor {
+            self.deliver_shared(distributor, hw)
+        } else {
+            Effects::NONE
+        }
+    }
+
+    #[inline(never)]
+    fn deliver_shared<H: VirtualCpuInterface>(
+        &mut self,
+        distributor: &mut Distributor,
+        hw: &mut H,
+    ) -> Effects {
+        let mut effects = Effects::NONE;
+        if distributor.request(self.index).asks(ask::LOOK) {
+            self.publish(distributor, hw, &mut effects);
+        }
+        let request = distributor.request(self.index);
+        if request.asks(ask::REFOLD)
             || self.overflow.any()
-            || (request.lowered && self.any_withdrawn(distributor, hw))
+            || (request.asks(ask::LOWERED) && self.any_withdrawn(distributor, hw))
             || self.deliver_private(hw) == PrivateDelivery::NeedsDistributor
             || self.place_shared(distributor, hw, &mut effects) == Placed::NotAll
         {
@@ -115,7 +181,7 @@ impl VcpuInterrupts {
         for slot in Bits(self.slots.used()) {
             self.look_at(slot, distributor, hw, effects);
         }
-        distributor.looks.remove(self.index);
+        distributor.note_looked(self.index);
     }
 
     /// Puts the vCPU on this CPU: loads its CPU interface and fills the list registers. Before it,
@@ -132,14 +198,12 @@ impl VcpuInterrupts {
             hw.set_list_register(slot as usize, 0);
         }
         self.resident = true;
-        distributor.join_cpu(self.index);
-        if distributor.active_words != 0 {
-            let mut request = distributor.request(self.index);
-            request.refold = true;
-            distributor.set_request(self.index, request);
-        }
         self.control = control::ENABLE;
         hw.set_control(control::ENABLE);
+        self.groups = distributor.groups();
+        if distributor.join_cpu(self.index).is_quiet() && self.is_quiet() {
+            return Effects::NONE;
+        }
         self.deliver(distributor, hw)
     }
 
@@ -155,7 +219,12 @@ impl VcpuInterrupts {
         if !self.resident {
             return effects;
         }
-        self.fold(distributor, hw, &mut effects);
+        if self.has_finished(hw) {
+            effects.deactivate = self.forget_all(hw);
+        } else {
+            self.fold(distributor, hw, &mut effects);
+            effects.kick.remove(self.index);
+        }
         self.interface.save(hw);
         hw.set_control(0);
         self.control = 0;
@@ -163,21 +232,77 @@ impl VcpuInterrupts {
         self.capacity = 0;
         self.lowered = 0;
         distributor.leave_cpu(self.index);
-        effects.kick.remove(self.index);
         effects
+    }
+
+    /// Tells whether the guest has finished with all that is in list registers, and all of that is its
+    /// own: what most vCPUs leave behind.
+    #[inline]
+    fn has_finished<H: VirtualCpuInterface>(&self, hw: &H) -> bool {
+        self.slots.used() & !hw.empty_list_registers() == 0
+            && self.slots.shared() == 0
+            && !self.overflow.any()
+            && !self.bank.changes_activity()
+    }
+
+    /// Forgets all that is in list registers, as [`VcpuInterrupts::fold`] does it one by one. Returns
+    /// the physical interrupts to deactivate.
+    #[inline(always)]
+    fn forget_all<H: VirtualCpuInterface>(&mut self, hw: &H) -> PrivateSet {
+        self.slots.clear();
+        if self.linked != 0 {
+            return self.forget_linked(hw);
+        }
+        self.bank.finish_all();
+        PrivateSet::EMPTY
+    }
+
+    #[inline(never)]
+    fn forget_linked<H: VirtualCpuInterface>(&mut self, hw: &H) -> PrivateSet {
+        for number in Bits(self.linked & self.bank.in_flight()) {
+            let slot = self.slots.of_private(number);
+            let value = ListRegister::from_register(hw.list_register(slot as usize));
+            self.unlink(number, value);
+        }
+        self.bank.finish_all();
+        self.settle_links()
+    }
+
+    /// Ends the tie to a physical interrupt that hardware has deactivated together with the virtual
+    /// one; it may have come again since.
+    #[inline]
+    fn unlink(&mut self, number: u32, finished: ListRegister) {
+        if finished.is_hardware() {
+            self.linked &= !bit(number) | self.relinked;
+        }
+        self.relinked &= !bit(number);
     }
 
     /// Tells whether a vCPU at rest has an interrupt that would be signaled: its WFI ends (Arm ARM,
     /// D1.6.2, "WFI wake-up events"). PSTATE.I does not matter for that.
     #[must_use]
     pub fn has_deliverable(&self, distributor: &Distributor) -> bool {
+        let words = distributor.request(self.index).words;
+        if words == 0 && self.bank.deliverable(distributor.groups()) == 0 {
+            return false;
+        }
+        // Of each group the most urgent one passes, or none does.
+        let mut group0 = None;
+        let mut group1 = None;
+        for word in Bits(words) {
+            let waiting = distributor.deliverable_to(self.index, word);
+            if let Some(bank) = distributor.bank(word).filter(|_| waiting != 0) {
+                urge(&mut group0, bank.ranks().highest(waiting & !bank.group()));
+                urge(&mut group1, bank.ranks().highest(waiting & bank.group()));
+            }
+        }
+        let bank = &self.bank;
+        let waiting = bank.deliverable(distributor.groups());
+        urge(&mut group0, bank.ranks().highest(waiting & !bank.group()));
+        urge(&mut group1, bank.ranks().highest(waiting & bank.group()));
         let interface = &self.interface;
-        let group = self.bank.group();
-        Bits(self.bank.deliverable(distributor.groups())).any(|number| {
-            interface.lets_through(self.bank.priority(number), group & bit(number) != 0)
-        }) || distributor.any_for(self.index, |priority, group1| {
-            interface.lets_through(priority, group1)
-        })
+        group0.is_some_and(|priority| interface.lets_through(priority, false))
+            || group1.is_some_and(|priority| interface.lets_through(priority, true))
     }
 
     /// As [`VcpuInterrupts::has_deliverable`], for a vCPU that is on this CPU.
@@ -187,9 +312,13 @@ impl VcpuInterrupts {
         distributor: &Distributor,
         hw: &H,
     ) -> bool {
+        let used = self.slots.used() & !hw.empty_list_registers();
+        if used == 0 && self.bank.is_quiet() && distributor.request(self.index).words == 0 {
+            return false;
+        }
         self.interface.save(hw);
         let interface = &self.interface;
-        Bits(self.slots.used()).any(|slot| {
+        Bits(used).any(|slot| {
             let value = ListRegister::from_register(hw.list_register(slot as usize));
             value.is_pending() && interface.lets_through(value.priority(), value.is_group1())
         }) || self.has_deliverable(distributor)
@@ -328,11 +457,10 @@ impl VcpuInterrupts {
     ) -> (Observed, ListRegister) {
         let value = ListRegister::from_register(hw.list_register(slot as usize));
         let observed = self.bank.observe(number, value);
-        if observed == Observed::Finished && value.is_hardware() {
-            // Hardware has deactivated the physical interrupt too; it may have come again since.
-            self.linked &= !bit(number) | self.relinked;
+        match observed {
+            Observed::Finished => self.unlink(number, value),
+            Observed::Held => self.relinked &= !bit(number),
         }
-        self.relinked &= !bit(number);
         (observed, value)
     }
 
@@ -422,7 +550,7 @@ impl VcpuInterrupts {
         effects: &mut Effects,
     ) -> Placed {
         let mut request = distributor.request(self.index);
-        request.lowered = false;
+        request.drop(ask::LOWERED);
         let words = request.words;
         request.words = 0;
         distributor.set_request(self.index, request);
@@ -490,16 +618,21 @@ impl VcpuInterrupts {
     ) {
         for slot in Bits(self.slots.used()) {
             let id = self.slots.id(slot);
-            if id < IntId::FIRST_SPI {
-                let _ = self.observe_private(slot, id, hw);
+            let value = if id < IntId::FIRST_SPI {
+                let (_, value) = self.observe_private(slot, id, hw);
                 self.bank.put_back(id);
+                value
             } else {
                 let value = ListRegister::from_register(hw.list_register(slot as usize));
                 if distributor.observe(id, value, effects) == Observed::Held {
                     distributor.put_back(id, effects);
                 }
+                value
+            };
+            // The guest has emptied most of them.
+            if !value.is_empty() || value.wants_eoi() {
+                hw.set_list_register(slot as usize, 0);
             }
-            hw.set_list_register(slot as usize, 0);
         }
         self.slots.clear();
         if self.overflow.active {
@@ -507,8 +640,10 @@ impl VcpuInterrupts {
         }
         self.overflow = Overflow::default();
         self.lowered = 0;
-        effects.deactivate =
-            crate::PrivateSet::from_bits(effects.deactivate.bits() | self.settle_links().bits());
+        if self.linked != 0 {
+            let owed = self.settle_links().bits() | effects.deactivate.bits();
+            effects.deactivate = PrivateSet::from_bits(owed);
+        }
         distributor.note_folded(self.index);
     }
 
@@ -525,8 +660,7 @@ impl VcpuInterrupts {
             return;
         }
         let selection = self.outside(distributor, MAX_LIST_REGISTERS);
-        for key in selection.iter().take(count as usize) {
-            let id = key.id();
+        for id in selection.iter().take(count as usize) {
             if id < IntId::FIRST_SPI {
                 self.bank.end(id);
             } else {
@@ -537,12 +671,42 @@ impl VcpuInterrupts {
 
     /// Selects the active interrupts that are in no list register.
     fn outside(&self, distributor: &mut Distributor, capacity: usize) -> Selection {
-        let mut selection = Selection::new(capacity);
-        for number in Bits(self.bank.active_outside()) {
-            selection.offer(Key::of_active(number, self.bank.active_priority(number)));
-        }
-        distributor.offer_active(self.index, &mut selection);
-        selection
+        let words = distributor.settle_active_words() | PRIVATE_WORD;
+        let distributor = &*distributor;
+        Selection::choose(words, capacity, |word| {
+            let (bank, interrupts) = match distributor.bank(word) {
+                Some(bank) => (bank, distributor.active_on(self.index, word)),
+                None => (&self.bank, self.bank.active_outside()),
+            };
+            Candidates {
+                interrupts,
+                // The group of what is active no longer matters.
+                first: u32::MAX,
+                ranks: bank.active_ranks(),
+            }
+        })
+    }
+
+    /// Selects the pending interrupts that are in no list register and could be signaled.
+    fn waiting(
+        &self,
+        distributor: &Distributor,
+        machine_control: u32,
+        capacity: usize,
+    ) -> Selection {
+        let words = distributor.request(self.index).words;
+        let groups = GroupEnables::at_interface(machine_control);
+        Selection::choose(words | PRIVATE_WORD, capacity, |word| {
+            let (bank, interrupts) = match distributor.bank(word) {
+                Some(bank) => (bank, distributor.deliverable_to(self.index, word)),
+                None => (&self.bank, self.bank.deliverable(self.groups)),
+            };
+            Candidates {
+                interrupts,
+                first: groups.mask(bank.group()),
+                ranks: bank.ranks(),
+            }
+        })
     }
 
     /// Folds, and fills the list registers with the best interrupts.
@@ -557,14 +721,7 @@ impl VcpuInterrupts {
         let machine_control = hw.machine_control();
         let capacity = self.capacity as usize;
         let active = self.outside(distributor, capacity);
-        let mut pending = Selection::new(capacity);
-        let group = self.bank.group();
-        for number in Bits(self.bank.deliverable(self.groups)) {
-            let at = group_enabled(machine_control, group & bit(number) != 0);
-            pending.offer(Key::new(number, self.bank.priority(number), at));
-        }
-        let mut request = distributor.request(self.index);
-        distributor.offer_pending(self.index, request.words, machine_control, &mut pending);
+        let pending = self.waiting(distributor, machine_control, capacity);
 
         let reserved = usize::from(pending.len() > 0);
         let actives = active.len().min(capacity.saturating_sub(reserved));
@@ -577,15 +734,15 @@ impl VcpuInterrupts {
             .iter()
             .take(actives)
             .chain(pending.iter().take(pendings));
-        for key in chosen {
-            if key.id() < IntId::FIRST_SPI {
-                let _ = self.place_private(key.id(), hw);
+        let mut request = distributor.request(self.index);
+        for id in chosen {
+            if id < IntId::FIRST_SPI {
+                let _ = self.place_private(id, hw);
             } else {
-                let _ = self.place_spi(key.id(), distributor, hw, effects);
+                let _ = self.place_spi(id, distributor, hw, effects);
             }
         }
-        request.refold = false;
-        request.lowered = false;
+        request.drop(ask::REFOLD | ask::LOWERED);
         if !self.overflow.pending {
             request.words = 0;
         }
@@ -606,5 +763,12 @@ impl VcpuInterrupts {
             self.control = value;
             hw.set_control(value);
         }
+    }
+}
+
+/// Keeps the more urgent of two priorities.
+fn urge(most: &mut Option<u8>, other: Option<u8>) {
+    if let Some(other) = other {
+        *most = Some(most.map_or(other, |most| most.min(other)));
     }
 }

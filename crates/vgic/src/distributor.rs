@@ -1,10 +1,11 @@
 //! The distributor: the SPIs of a VM, and the GICD frame.
 
 use crate::bank::{Bank, GroupEnables};
-use crate::bits::{Bits, bit, low_bits};
+use crate::bits::{Bits, bit, low_bits, when};
 use crate::effects::{Effects, MAX_VCPUS, VcpuSet};
+use crate::recipients::{Disabled, Request, Share, ask};
 use crate::registers::{self, Access, BANKED_FRAME, BankRegister, Register};
-use addr::{IntId, VcpuIndex, Width};
+use addr::{IntId, Width};
 use alloc::boxed::Box;
 use alloc::vec;
 use core::fmt;
@@ -79,17 +80,6 @@ pub enum DistributorRead {
 /// No vCPU, as a target or a holder.
 pub(crate) const NOBODY: u16 = u16::MAX;
 
-/// What a vCPU has to look at when it is kicked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Request {
-    /// One bit to a bank that may hold something for it; never too few.
-    pub(crate) words: u32,
-    /// What is in its list registers is out of date.
-    pub(crate) refold: bool,
-    /// The wire of an SPI in its list registers fell.
-    pub(crate) lowered: bool,
-}
-
 /// The distributor of one VM. All methods run under the VM's interrupt lock. It is plain state:
 /// equal values behave equally from then on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,14 +96,12 @@ pub struct Distributor {
     pub(crate) holders: Box<[u16]>,
     /// One for each vCPU.
     pub(crate) requests: Box<[Request]>,
+    /// One for each vCPU: `targets` and `holders` the other way round.
+    pub(crate) shares: Box<[Share]>,
     /// The banks that may have active interrupts in no list register; never too few.
     pub(crate) active_words: u32,
-    /// The vCPUs that run: their list registers may hold something.
-    pub(crate) resident: VcpuSet,
-    /// The vCPUs that still have to take back what the guest has disabled: GICD_CTLR.RWP.
-    pub(crate) disabling: VcpuSet,
-    /// The vCPUs that were asked to look at their list registers for another's read.
-    pub(crate) looks: VcpuSet,
+    /// The number of vCPUs that still have to take back what the guest has disabled: GICD_CTLR.RWP.
+    pub(crate) disabling: u16,
     pub(crate) participants: VcpuSet,
     /// Where the search for the next target of a 1-of-N interrupt starts.
     pub(crate) next_target: u16,
@@ -121,7 +109,7 @@ pub struct Distributor {
 }
 
 const IROUTER_MASK: u64 = 0xff_80ff_ffff;
-const IROUTER_ANY: u64 = 1 << 31;
+pub(crate) const IROUTER_ANY: u64 = 1 << 31;
 /// GICD_CTLR: DS and ARE are RAO/WI, RWP stands in bit 31.
 const CTLR_FIXED: u32 = 1 << 6 | 1 << 4;
 const CTLR_RWP: u32 = 1 << 31;
@@ -166,22 +154,24 @@ impl Distributor {
         if let Some(last) = banks.get_mut(30) {
             *last = Bank::new(low_bits(28), 0, low_bits(28));
         }
-        Ok(Self {
+        let vcpus = usize::from(config.vcpu_count);
+        let mut distributor = Self {
             config,
             groups: GroupEnables::default(),
             banks: banks.into_boxed_slice(),
             routes: vec![0; spis].into_boxed_slice(),
             targets: vec![0; spis].into_boxed_slice(),
             holders: vec![NOBODY; spis].into_boxed_slice(),
-            requests: vec![Request::default(); usize::from(config.vcpu_count)].into_boxed_slice(),
+            requests: vec![Request::default(); vcpus].into_boxed_slice(),
+            shares: vec![Share::default(); vcpus].into_boxed_slice(),
             active_words: 0,
-            resident: VcpuSet::EMPTY,
-            disabling: VcpuSet::EMPTY,
-            looks: VcpuSet::EMPTY,
+            disabling: 0,
             participants: VcpuSet::first(config.vcpu_count),
             next_target: 0,
             guest_errors: 0,
-        })
+        };
+        distributor.reset_shares();
+        Ok(distributor)
     }
 
     /// Returns to the reset state, when all vCPUs of the VM are at rest. Wires keep their level and
@@ -190,13 +180,8 @@ impl Distributor {
         self.groups = GroupEnables::default();
         self.banks.iter_mut().for_each(Bank::reset);
         self.routes.fill(0);
-        self.targets.fill(0);
-        self.holders.fill(NOBODY);
-        self.requests.fill(Request::default());
+        self.reset_shares();
         self.active_words = 0;
-        self.resident = VcpuSet::EMPTY;
-        self.disabling = VcpuSet::EMPTY;
-        self.looks = VcpuSet::EMPTY;
         self.next_target = 0;
     }
 
@@ -306,11 +291,7 @@ impl Distributor {
     pub(crate) fn control_word(&self, offset: u32) -> Option<u32> {
         Some(match offset {
             offset::CTLR => {
-                let pending = if self.disabling.is_empty() {
-                    0
-                } else {
-                    CTLR_RWP
-                };
+                let pending = when(self.disabling != 0, CTLR_RWP);
                 CTLR_FIXED | self.groups.control() | pending
             }
             offset::TYPER => TYPER_FIXED | low_lines(self.banks.len()),
@@ -358,16 +339,13 @@ impl Distributor {
         if groups == self.groups {
             return Effects::NONE;
         }
-        let disabled = self.groups.control() & !groups.control() != 0;
+        let disabled = if self.groups.control() & !groups.control() == 0 {
+            Disabled::Nothing
+        } else {
+            Disabled::Some
+        };
         self.groups = groups;
-        if disabled {
-            let resident = self.resident;
-            self.disabling.extend(&resident);
-        }
-        for request in &mut self.requests {
-            request.refold = true;
-            request.words = u32::MAX;
-        }
+        self.ask_all(disabled);
         Effects {
             kick: VcpuSet::first(self.config.vcpu_count),
             ..Effects::NONE
@@ -400,12 +378,14 @@ impl Distributor {
         for number in Bits(activated) {
             self.adopt_active(word, number);
         }
+        let asks = if register == BankRegister::ClearEnable {
+            ask::REFOLD | ask::DISABLING
+        } else {
+            ask::REFOLD
+        };
         for number in Bits(inside | activated) {
             let holder = self.holder(word, number);
-            self.refold(holder, &mut effects);
-            if register == BankRegister::ClearEnable {
-                self.disabling.insert(VcpuIndex::new(holder));
-            }
+            self.ask(holder, asks, &mut effects);
         }
         for number in Bits(fresh) {
             self.retarget(word, number);
@@ -444,12 +424,6 @@ impl Distributor {
     /// Returns GICD_IROUTER of an INTID.
     pub(crate) fn route(&self, id: u32) -> u64 {
         self.routes.get(spi_index(id)).copied().unwrap_or(0)
-    }
-
-    /// Tells whether an SPI may go to any participating vCPU.
-    #[inline]
-    pub(crate) fn goes_to_any(&self, id: u32) -> bool {
-        self.route(id) & IROUTER_ANY != 0
     }
 
     /// Returns the bank of register word `word`; none for word 0, whose interrupts are the vCPUs'.

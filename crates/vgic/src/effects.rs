@@ -1,91 +1,86 @@
 //! What a change to the model asks of others: vCPUs to kick, physical interrupts to deactivate.
 
-use crate::bits::{Bits, bit};
+use crate::bits::{Bits, bit, step};
 use addr::{IntId, VcpuIndex};
 
-/// The most vCPUs that one VM may have.
-pub const MAX_VCPUS: u16 = 512;
+/// The most vCPUs that one VM may have: as many as a word holds that every change of a model hands over.
+/// The redistributors of 123 fit below the first device of QEMU's `virt` machine.
+pub const MAX_VCPUS: u16 = 128;
 
 /// A set of vCPUs of one VM.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct VcpuSet {
-    words: [u32; 16],
-}
+pub struct VcpuSet(u128);
 
 impl VcpuSet {
     /// The set without members.
-    pub const EMPTY: Self = Self { words: [0; 16] };
+    pub const EMPTY: Self = Self(0);
 
     /// Makes the set of the first `count` vCPUs.
     #[must_use]
     pub fn first(count: u16) -> Self {
-        let mut set = Self::EMPTY;
-        let mut left = u32::from(count);
-        for word in &mut set.words {
-            *word = crate::bits::low_bits(left);
-            left = left.saturating_sub(32);
-        }
-        set
+        Self(
+            u128::MAX
+                .checked_shl(count.into())
+                .map_or(u128::MAX, |rest| !rest),
+        )
+    }
+
+    /// Returns the set of one vCPU; of none if its index is [`MAX_VCPUS`] or more.
+    #[inline]
+    fn of(vcpu: VcpuIndex) -> u128 {
+        1_u128.checked_shl(vcpu.get().into()).unwrap_or(0)
     }
 
     /// Adds a vCPU; an index of [`MAX_VCPUS`] or more is ignored.
     #[inline]
     pub fn insert(&mut self, vcpu: VcpuIndex) {
-        if let Some(word) = self.words.get_mut(vcpu.index() >> 5) {
-            *word |= bit(u32::from(vcpu.get()) & 31);
-        }
+        self.0 |= Self::of(vcpu);
     }
 
     /// Removes a vCPU.
     #[inline]
     pub fn remove(&mut self, vcpu: VcpuIndex) {
-        if let Some(word) = self.words.get_mut(vcpu.index() >> 5) {
-            *word &= !bit(u32::from(vcpu.get()) & 31);
-        }
+        self.0 &= !Self::of(vcpu);
     }
 
     /// Tells whether the vCPU is a member.
     #[inline]
     #[must_use]
     pub fn contains(&self, vcpu: VcpuIndex) -> bool {
-        self.words
-            .get(vcpu.index() >> 5)
-            .is_some_and(|word| word & bit(u32::from(vcpu.get()) & 31) != 0)
+        self.0 & Self::of(vcpu) != 0
     }
 
     /// Tells whether there is no member.
     #[inline]
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        // All of them without a look in between: that is shorter, as sets are nearly always empty.
-        self.words.iter().fold(0, |union, word| union | word) == 0
+    pub const fn is_empty(&self) -> bool {
+        self.0 == 0
     }
 
     /// Adds all members of `other`.
     #[inline]
-    pub fn extend(&mut self, other: &Self) {
-        for (word, more) in self.words.iter_mut().zip(other.words) {
-            *word |= more;
-        }
+    pub const fn extend(&mut self, other: &Self) {
+        self.0 |= other.0;
     }
 
-    /// Returns the members that are also in `other`.
-    #[must_use]
-    pub fn intersection(&self, other: &Self) -> Self {
-        let mut both = *self;
-        for (word, keep) in both.words.iter_mut().zip(other.words) {
-            *word &= keep;
-        }
-        both
+    /// Returns the first member with an index of at least `start`; after the last one the search goes
+    /// on at 0. `None` if there is no member.
+    pub(crate) fn next_from(&self, start: u16) -> Option<VcpuIndex> {
+        let ahead = self.0 & u128::MAX.checked_shl(start.into()).unwrap_or(0);
+        Self(if ahead == 0 { self.0 } else { ahead }).iter().next()
     }
 
     /// Iterates over the members, lowest index first; at most [`MAX_VCPUS`] steps.
     pub fn iter(&self) -> impl Iterator<Item = VcpuIndex> + use<> {
-        (0u16..16).zip(self.words).flat_map(|(place, word)| {
-            Bits(word).filter_map(move |number| {
-                let number = u16::try_from(number).ok()?;
-                Some(VcpuIndex::new(place.wrapping_mul(32).wrapping_add(number)))
-            })
+        let mut left = self.0;
+        core::iter::from_fn(move || {
+            if left == 0 {
+                return None;
+            }
+            step();
+            let index = u16::try_from(left.trailing_zeros()).ok()?;
+            left &= left.wrapping_sub(1);
+            Some(VcpuIndex::new(index))
         })
     }
 }
@@ -167,15 +162,39 @@ mod tests {
     #[test]
     fn members_are_found_again_and_bounded() {
         let mut set = VcpuSet::EMPTY;
-        for index in [0u16, 31, 32, 511, 512, u16::MAX] {
+        for index in [0u16, 31, 32, 127, 128, u16::MAX] {
             set.insert(VcpuIndex::new(index));
         }
-        assert!(set.iter().map(VcpuIndex::get).eq([0, 31, 32, 511]));
-        assert!(!set.contains(VcpuIndex::new(512)));
+        assert!(set.iter().map(VcpuIndex::get).eq([0, 31, 32, 127]));
+        assert!(!set.contains(VcpuIndex::new(128)));
         set.remove(VcpuIndex::new(32));
-        assert!(set.iter().map(VcpuIndex::get).eq([0, 31, 511]));
-        assert_eq!(VcpuSet::first(512).iter().count(), 512);
+        assert!(set.iter().map(VcpuIndex::get).eq([0, 31, 127]));
+        assert_eq!(VcpuSet::first(MAX_VCPUS).iter().count(), 128);
         assert!(VcpuSet::first(33).iter().map(VcpuIndex::get).eq(0..33));
         assert!(VcpuSet::first(0).is_empty());
+    }
+
+    #[test]
+    fn the_search_goes_round() {
+        let mut set = VcpuSet::EMPTY;
+        assert_eq!(set.next_from(0), None);
+        for index in [3, 40, 127] {
+            set.insert(VcpuIndex::new(index));
+        }
+        for (start, found) in [
+            (0, 3),
+            (3, 3),
+            (4, 40),
+            (40, 40),
+            (41, 127),
+            (127, 127),
+            (128, 3),
+            (u16::MAX, 3),
+        ] {
+            assert_eq!(set.next_from(start), Some(VcpuIndex::new(found)), "{start}");
+        }
+        set.remove(VcpuIndex::new(127));
+        assert_eq!(set.next_from(41), Some(VcpuIndex::new(3)));
+        assert_eq!(set.next_from(40), Some(VcpuIndex::new(40)));
     }
 }

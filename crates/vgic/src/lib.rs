@@ -56,12 +56,15 @@ mod distributor;
 mod effects;
 mod list_registers;
 mod priority;
+mod recipients;
 mod redistributor;
 mod registers;
 mod routing;
 pub mod sgi;
 mod vcpu;
 mod word;
+#[cfg(test)]
+mod work;
 
 pub use bank::Bank;
 pub use cpu_interface::CpuInterface;

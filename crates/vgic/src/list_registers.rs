@@ -1,6 +1,6 @@
 //! The contents of a list register, and which interrupt each one holds.
 
-use crate::bits::{bit, low_bits};
+use crate::bits::{Bits, bit, low_bits};
 use addr::IntId;
 
 /// The most list registers that the architecture has (IHI0069, 12.4.5, ICH_VTR_EL2.ListRegs).
@@ -127,7 +127,7 @@ impl ListRegister {
 
 /// Which interrupt was put in which list register. The guest empties registers without an exit, so
 /// a slot in use here may be empty in hardware.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Slots {
     /// One bit to a register that was filled.
     used: u32,
@@ -137,6 +137,15 @@ pub(crate) struct Slots {
     /// Where each private interrupt is, if its bit in the bank's `in_flight` is set.
     of_private: [u8; 32],
 }
+
+/// What stands in a slot not in use is of no meaning.
+impl PartialEq for Slots {
+    fn eq(&self, other: &Self) -> bool {
+        self.used == other.used && Bits(self.used).all(|slot| self.id(slot) == other.id(slot))
+    }
+}
+
+impl Eq for Slots {}
 
 impl Slots {
     /// Nothing is in a list register.
@@ -188,7 +197,7 @@ impl Slots {
 
     /// Finds the slot of an SPI.
     pub(crate) fn of_shared(&self, id: u32) -> Option<u32> {
-        crate::bits::Bits(self.shared()).find(|slot| self.id(*slot) == id)
+        Bits(self.shared()).find(|slot| self.id(*slot) == id)
     }
 
     /// Records that slot `slot` holds interrupt `id`.
@@ -215,9 +224,11 @@ impl Slots {
         self.private &= !bit(slot);
     }
 
-    /// Forgets all: what stands in a slot not in use is of no meaning, and must compare equal.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::EMPTY;
+    /// Forgets all.
+    #[inline]
+    pub(crate) const fn clear(&mut self) {
+        self.used = 0;
+        self.private = 0;
     }
 }
 
@@ -250,5 +261,13 @@ mod tests {
         assert_eq!(slots.free(1), None);
         slots.release(0);
         assert_eq!(slots.free(4), Some(0));
+        assert_eq!(slots, Slots::EMPTY);
+        slots.assign(1, 40);
+        let mut other = slots;
+        assert_eq!(slots, other);
+        other.assign(1, 41);
+        assert_ne!(slots, other);
+        other.clear();
+        assert_eq!(other, Slots::EMPTY);
     }
 }

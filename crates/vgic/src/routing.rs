@@ -1,11 +1,11 @@
 //! Where each SPI goes: wires, targets, and the SPIs in the vCPUs' list registers.
 
 use crate::bank::{Again, GroupEnables, Observed};
-use crate::bits::{Bits, bit};
-use crate::distributor::{Distributor, Level, NOBODY, Participation, Request, spi_index};
+use crate::bits::{Bits, bit, when};
+use crate::distributor::{Distributor, IROUTER_ANY, Level, NOBODY, Participation, spi_index};
 use crate::effects::Effects;
 use crate::list_registers::ListRegister;
-use crate::priority::{Key, Selection};
+use crate::recipients::ask;
 use addr::{IntId, Mpidr, VcpuIndex};
 
 impl Distributor {
@@ -26,8 +26,8 @@ impl Distributor {
                 self.announce(word, fresh)
             }
             Level::Low => {
-                bank.lower(bit(number));
-                let withdrawn = bank.withdrawn(bit(number));
+                let fallen = bank.lower(bit(number));
+                let withdrawn = bank.withdrawn(fallen);
                 self.withdraw(word, withdrawn)
             }
         }
@@ -57,7 +57,7 @@ impl Distributor {
                 let mut effects = Effects::NONE;
                 if taken != 0 {
                     let holder = self.holder(word, number);
-                    self.refold(holder, &mut effects);
+                    self.ask(holder, ask::REFOLD, &mut effects);
                 }
                 effects
             }
@@ -67,27 +67,43 @@ impl Distributor {
     /// Tells the distributor whether a vCPU may be chosen for 1-of-N interrupts: when it is turned
     /// on or off. Those that waited for it go to another.
     pub fn set_participation(&mut self, vcpu: VcpuIndex, participation: Participation) -> Effects {
+        let nobody_took_part = self.participants.is_empty();
         match participation {
             Participation::Yes => self.participants.insert(vcpu),
             Participation::No => self.participants.remove(vcpu),
         }
         let mut effects = Effects::NONE;
         for word in Bits(self.all_words()) {
-            let waiting = self
-                .bank(word)
-                .map_or(0, |bank| bank.deliverable(self.groups));
-            for number in Bits(waiting) {
-                let id = join(word, number);
-                let lost = self
-                    .target(id)
-                    .is_none_or(|target| !self.participants.contains(target));
-                if lost && self.goes_to_any(id) {
-                    self.retarget(word, number);
-                    self.notify(word, number, &mut effects);
-                }
+            let Some(bank) = self.bank(word) else {
+                continue;
+            };
+            // Those in flight follow their holder until it has put them back.
+            let movable = bank.any() & !bank.in_flight();
+            let lost = match participation {
+                Participation::Yes if nobody_took_part => movable,
+                Participation::Yes => 0,
+                Participation::No => movable & self.targeted(vcpu, word),
+            };
+            if lost != 0 {
+                self.move_to_another(word, lost, &mut effects);
             }
         }
         effects
+    }
+
+    /// Has 1-of-N interrupts of a bank, none in flight, go to the next participant, all to the same:
+    /// choosing for each would take long.
+    fn move_to_another(&mut self, word: u32, interrupts: u32, effects: &mut Effects) {
+        let chosen = self.next_participant();
+        for number in Bits(interrupts) {
+            self.set_target(join(word, number), chosen);
+        }
+        let waiting = self
+            .bank(word)
+            .map_or(0, |bank| bank.deliverable(self.groups));
+        if let Some(number) = Bits(waiting & interrupts).next() {
+            self.notify(word, number, effects);
+        }
     }
 
     /// Changes GICD_IROUTER. What is in flight is taken back and routed anew; what is active stays
@@ -98,7 +114,11 @@ impl Distributor {
             return Effects::NONE;
         };
         *place = route;
-        let target = if self.goes_to_any(id) {
+        let any = route & IROUTER_ANY != 0;
+        if let Some(bank) = self.bank_mut(word) {
+            bank.set_any(when(any, bit(number)), bit(number));
+        }
+        let target = if any {
             // Until it is retargeted, it stays where it is in flight.
             self.holder(word, number)
         } else {
@@ -107,9 +127,7 @@ impl Distributor {
                 .filter(|vcpu| vcpu.get() < self.config.vcpu_count)
                 .map_or(NOBODY, VcpuIndex::get)
         };
-        if let Some(place) = self.targets.get_mut(spi_index(id)) {
-            *place = target;
-        }
+        self.set_target(id, target);
         self.retarget(word, number);
         let mut effects = Effects::NONE;
         let (in_flight, waiting) = self.bank(word).map_or((0, 0), |bank| {
@@ -117,7 +135,7 @@ impl Distributor {
         });
         if in_flight & bit(number) != 0 {
             let holder = self.holder(word, number);
-            self.refold(holder, &mut effects);
+            self.ask(holder, ask::REFOLD, &mut effects);
         } else if waiting & bit(number) != 0 {
             self.notify(word, number, &mut effects);
         }
@@ -139,61 +157,29 @@ impl Distributor {
         let mut effects = Effects::NONE;
         for number in Bits(withdrawn) {
             let holder = self.holder(word, number);
-            if let Some(request) = self.requests.get_mut(usize::from(holder)) {
-                request.lowered = true;
-                effects.kick.insert(VcpuIndex::new(holder));
-            }
+            self.ask(holder, ask::LOWERED, &mut effects);
         }
         effects
     }
 
     /// Chooses the target of a 1-of-N interrupt that is not in flight: the participants in turn.
     pub(crate) fn retarget(&mut self, word: u32, number: u32) {
-        let id = join(word, number);
-        let in_flight = self.bank(word).map_or(0, |bank| bank.in_flight());
-        if !self.goes_to_any(id) || in_flight & bit(number) != 0 {
-            return;
-        }
-        let chosen = self.next_participant();
-        if let Some(place) = self.targets.get_mut(spi_index(id)) {
-            *place = chosen;
+        let movable = self
+            .bank(word)
+            .map_or(0, |bank| bank.any() & !bank.in_flight());
+        if movable & bit(number) != 0 {
+            let chosen = self.next_participant();
+            self.set_target(join(word, number), chosen);
         }
     }
 
     fn next_participant(&mut self) -> u16 {
-        let mut lowest = NOBODY;
-        for vcpu in self.participants.iter() {
-            if vcpu.get() >= self.next_target {
-                self.next_target = vcpu.get().wrapping_add(1);
-                return vcpu.get();
-            }
-            lowest = lowest.min(vcpu.get());
-        }
-        self.next_target = lowest.wrapping_add(1);
-        lowest
-    }
-
-    /// Records for the holder of an SPI in flight, or else its target, that it must look at it.
-    pub(crate) fn notify(&mut self, word: u32, number: u32, effects: &mut Effects) {
-        let in_flight = self.bank(word).map_or(0, |bank| bank.in_flight());
-        let vcpu = if in_flight & bit(number) != 0 {
-            self.holder(word, number)
-        } else {
-            self.target(join(word, number))
-                .map_or(NOBODY, VcpuIndex::get)
-        };
-        if let Some(request) = self.requests.get_mut(usize::from(vcpu)) {
-            request.words |= bit(word);
-            effects.kick.insert(VcpuIndex::new(vcpu));
-        }
-    }
-
-    /// Records that a vCPU must take its list registers back and fill them anew.
-    pub(crate) fn refold(&mut self, vcpu: u16, effects: &mut Effects) {
-        if let Some(request) = self.requests.get_mut(usize::from(vcpu)) {
-            request.refold = true;
-            effects.kick.insert(VcpuIndex::new(vcpu));
-        }
+        let chosen = self
+            .participants
+            .next_from(self.next_target)
+            .map_or(NOBODY, VcpuIndex::get);
+        self.next_target = chosen.wrapping_add(1);
+        chosen
     }
 
     /// Gives an interrupt that a write made active to its target.
@@ -201,44 +187,7 @@ impl Distributor {
         let id = join(word, number);
         self.active_words |= bit(word);
         let target = self.target(id).map_or(NOBODY, VcpuIndex::get);
-        if let Some(place) = self.holders.get_mut(spi_index(id)) {
-            *place = target;
-        }
-    }
-
-    /// Returns the vCPU that an SPI goes to.
-    #[inline]
-    pub(crate) fn target(&self, id: u32) -> Option<VcpuIndex> {
-        self.targets
-            .get(spi_index(id))
-            .filter(|target| **target != NOBODY)
-            .map(|target| VcpuIndex::new(*target))
-    }
-
-    /// Tells whether an SPI that could be signaled to a vCPU satisfies `condition` on its priority
-    /// and on whether it is in group 1.
-    pub(crate) fn any_for(
-        &self,
-        vcpu: VcpuIndex,
-        mut condition: impl FnMut(u8, bool) -> bool,
-    ) -> bool {
-        Bits(self.request(vcpu).words).any(|word| {
-            self.bank(word).is_some_and(|bank| {
-                Bits(bank.deliverable(self.groups)).any(|number| {
-                    self.target(join(word, number)) == Some(vcpu)
-                        && condition(bank.priority(number), bank.group() & bit(number) != 0)
-                })
-            })
-        })
-    }
-
-    /// Returns the index of the vCPU that holds an SPI, in flight or active.
-    #[inline]
-    pub(crate) fn holder(&self, word: u32, number: u32) -> u16 {
-        self.holders
-            .get(spi_index(join(word, number)))
-            .copied()
-            .unwrap_or(NOBODY)
+        self.set_holder(id, target);
     }
 
     /// Returns which groups are forwarded.
@@ -247,67 +196,49 @@ impl Distributor {
         self.groups
     }
 
-    /// Returns what a vCPU has to look at.
-    #[inline]
-    pub(crate) fn request(&self, vcpu: VcpuIndex) -> Request {
-        self.requests.get(vcpu.index()).copied().unwrap_or_default()
-    }
-
-    /// Replaces what a vCPU has to look at.
-    #[inline]
-    pub(crate) fn set_request(&mut self, vcpu: VcpuIndex, request: Request) {
-        if let Some(place) = self.requests.get_mut(vcpu.index()) {
-            *place = request;
-        }
-    }
-
-    /// Records that a vCPU came to a CPU.
-    pub(crate) fn join_cpu(&mut self, vcpu: VcpuIndex) {
-        self.resident.insert(vcpu);
-    }
-
-    /// Records that a vCPU took back all that it had in flight.
-    pub(crate) fn note_folded(&mut self, vcpu: VcpuIndex) {
-        self.disabling.remove(vcpu);
-        self.looks.remove(vcpu);
-    }
-
-    /// Records that a vCPU, which has nothing in flight, left its CPU.
-    pub(crate) fn leave_cpu(&mut self, vcpu: VcpuIndex) {
-        self.note_folded(vcpu);
-        self.resident.remove(vcpu);
-        if let Some(request) = self.requests.get_mut(vcpu.index()) {
-            request.refold = false;
-            request.lowered = false;
-        }
-    }
-
     /// Returns the SPIs of a bank that a vCPU's list registers should learn about.
     #[inline]
     pub(crate) fn wanted_by(&self, vcpu: VcpuIndex, word: u32) -> u32 {
         let Some(bank) = self.bank(word) else {
             return 0;
         };
-        let mut mine = bank.wanted(self.groups);
-        for number in Bits(mine) {
-            let responsible = if bank.in_flight() & bit(number) != 0 {
-                self.holder(word, number) == vcpu.get()
-            } else {
-                self.target(join(word, number)) == Some(vcpu)
-            };
-            if !responsible {
-                mine &= !bit(number);
+        let in_flight = bank.in_flight();
+        let responsible =
+            (in_flight & self.held(vcpu, word)) | (!in_flight & self.targeted(vcpu, word));
+        bank.wanted(self.groups) & responsible
+    }
+
+    /// Returns the SPIs of a bank that could be signaled to a vCPU and are in no list register.
+    #[inline]
+    pub(crate) fn deliverable_to(&self, vcpu: VcpuIndex, word: u32) -> u32 {
+        self.bank(word)
+            .map_or(0, |bank| bank.deliverable(self.groups))
+            & self.targeted(vcpu, word)
+    }
+
+    /// Returns the SPIs of a bank that are active on a vCPU and in no list register.
+    #[inline]
+    pub(crate) fn active_on(&self, vcpu: VcpuIndex, word: u32) -> u32 {
+        self.bank(word).map_or(0, |bank| bank.active_outside()) & self.held(vcpu, word)
+    }
+
+    /// Returns the banks that have active interrupts in no list register.
+    pub(crate) fn settle_active_words(&mut self) -> u32 {
+        for word in Bits(self.active_words) {
+            if self
+                .bank(word)
+                .is_none_or(|bank| bank.active_outside() == 0)
+            {
+                self.active_words &= !bit(word);
             }
         }
-        mine
+        self.active_words
     }
 
     /// Makes the value for an SPI's list register and gives the SPI to a vCPU.
     pub(crate) fn take(&mut self, id: u32, vcpu: VcpuIndex) -> ListRegister {
         let (word, number) = split(id);
-        if let Some(place) = self.holders.get_mut(spi_index(id)) {
-            *place = vcpu.get();
-        }
+        self.set_holder(id, vcpu.get());
         let again = if self.target(id) == Some(vcpu) {
             Again::Here
         } else {
@@ -368,50 +299,6 @@ impl Distributor {
         }
         if waiting {
             self.notify(word, number, effects);
-        }
-    }
-
-    /// Offers the SPIs of a vCPU that are active in no list register.
-    pub(crate) fn offer_active(&mut self, vcpu: VcpuIndex, selection: &mut Selection) {
-        for word in Bits(self.active_words) {
-            let Some(bank) = self.bank(word) else {
-                continue;
-            };
-            let active = bank.active_outside();
-            if active == 0 {
-                self.active_words &= !bit(word);
-                continue;
-            }
-            for number in Bits(active) {
-                if self.holder(word, number) == vcpu.get() {
-                    let id = join(word, number);
-                    selection.offer(Key::of_active(id, bank.active_priority(number)));
-                }
-            }
-        }
-    }
-
-    /// Offers the SPIs of the banks `words` that could be signaled to a vCPU.
-    pub(crate) fn offer_pending(
-        &self,
-        vcpu: VcpuIndex,
-        words: u32,
-        machine_control: u32,
-        selection: &mut Selection,
-    ) {
-        for word in Bits(words) {
-            let Some(bank) = self.bank(word) else {
-                continue;
-            };
-            let group = bank.group();
-            for number in Bits(bank.deliverable(self.groups)) {
-                let id = join(word, number);
-                if self.target(id) == Some(vcpu) {
-                    let group1 = group & bit(number) != 0;
-                    let at = crate::cpu_interface::group_enabled(machine_control, group1);
-                    selection.offer(Key::new(id, bank.priority(number), at));
-                }
-            }
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::cpu_interface::CpuInterface;
 use crate::distributor::{Distributor, DistributorRead, Level};
 use crate::effects::{Effects, PrivateSet, VcpuSet};
 use crate::list_registers::Slots;
+use crate::recipients::ask;
 use crate::registers::{Access, BANKED_FRAME};
 use crate::sgi::SgiGroup;
 use addr::{IntId, VcpuIndex, Width};
@@ -171,8 +172,7 @@ impl VcpuInterrupts {
         match level {
             Level::High => self.bank.raise(bit(id.get())),
             Level::Low => {
-                self.bank.lower(bit(id.get()));
-                self.lowered |= bit(id.get());
+                self.lowered |= self.bank.lower(bit(id.get()));
             }
         }
     }
@@ -305,9 +305,12 @@ impl VcpuInterrupts {
             holders.remove(self.index);
         }
         let missing = match self.awaited.filter(|awaited| awaited.offset == offset) {
-            Some(awaited) => awaited.holders.intersection(&distributor.looks),
+            Some(awaited) => distributor.still_to_look(&awaited.holders),
             None => {
-                distributor.looks.extend(&holders);
+                let mut asked = Effects::NONE;
+                for holder in holders.iter() {
+                    distributor.ask(holder.get(), ask::LOOK, &mut asked);
+                }
                 self.awaited = Some(Awaited { offset, holders });
                 holders
             }

@@ -2,6 +2,9 @@
 //! 12.4): written from the specification, 5 bits of priority and of preemption.
 
 use machine::VirtualCpuInterface;
+// For the crate itself, which has no prelude of std.
+use std::vec;
+use std::vec::Vec;
 
 const PENDING: u64 = 1 << 62;
 const ACTIVE: u64 = 1 << 63;
