@@ -9,6 +9,7 @@
 //!
 //! [`diff`] drives the board and a stock QEMU with the same commands and compares the answers.
 
+pub mod backend;
 pub mod diff;
 pub mod gic;
 pub mod machine;

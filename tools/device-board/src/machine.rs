@@ -1,17 +1,23 @@
 //! The board: devices on an address map, their lines, and a clock that stands still unless it is
 //! told to step.
 
+use crate::backend::{Behind, Storage};
 use crate::gic::Gic;
-use crate::options::Options;
+use crate::options::{DeviceRequest, Options};
 use crate::plant::Plant;
 use crate::ram::Ram;
 use addr::{IntId, Ipa, Width};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use device_model::{
-    Bus, Effects, Level, LineUpdate, Moment, NANOSECONDS_PER_SECOND, Slot, TimeBase, TimerRequest,
+    BackendChange, Bus, Effects, Level, LineUpdate, Moment, NANOSECONDS_PER_SECOND, Slot, TimeBase,
+    TimerRequest, WorkRequest,
 };
-use devices::{Device, Pl011, Pl031, Pvpanic, pl011, pl031, pvpanic};
+use devices::{
+    Device, Pl011, Pl031, Pvpanic, VirtioBlk, VirtioRng, pl011, pl031, pvpanic, virtio_blk,
+    virtio_rng,
+};
 use guest_image::map::{self, Frame};
+use virtio::{VirtioMmio, mmio};
 
 /// The name of the interrupt controller, as an input of lines.
 pub const GIC: &str = "gic";
@@ -52,6 +58,8 @@ struct Attached {
     name: String,
     slot: Slot<Device>,
     interrupt: Option<IntId>,
+    /// What stands behind a disk, with its name.
+    storage: Option<(String, Storage)>,
     /// When the device wants to look at the time, in nanoseconds.
     deadline: Option<u64>,
 }
@@ -70,7 +78,15 @@ pub struct Machine {
     interception: Option<Interception>,
     edges: Vec<Edge>,
     plant: Option<Plant>,
+    /// Where the devices' random numbers go on.
+    entropy: u64,
 }
+
+/// The devices that `-device` knows.
+pub const VIRTIO_DEVICES: [&str; 2] = ["virtio-blk-device", "virtio-rng-device"];
+
+/// Most pieces of work of a device after one access. A queue of any length is done in fewer.
+const MOST_WORK: usize = 1 << 16;
 
 impl Machine {
     /// Makes a machine as it is after power-on.
@@ -88,6 +104,7 @@ impl Machine {
             interception: None,
             edges: Vec::new(),
             plant: options.plant,
+            entropy: 0x2545_f491_4f6c_dd1d,
         };
         let redistributors =
             map::redistributors(options.cpus).context("no room for so many redistributors")?;
@@ -105,7 +122,66 @@ impl Machine {
             map::PVPANIC,
             Pvpanic::new(pvpanic::Config::default()),
         )?;
+        for (device, slot) in options.devices.iter().zip((0..map::VIRTIO_SLOTS).rev()) {
+            machine.attach_virtio(options, device, slot)?;
+        }
         Ok(machine)
+    }
+
+    /// Puts a virtio device into a slot, as `-device` asks.
+    fn attach_virtio(
+        &mut self,
+        options: &Options,
+        request: &DeviceRequest,
+        slot: u16,
+    ) -> Result<()> {
+        let frame = map::virtio(slot).context("there are no more slots")?;
+        let name = format!("virtio-mmio.{slot}");
+        let config = mmio::Config {
+            version: options.virtio,
+            ..mmio::Config::default()
+        };
+        let mut storage = None;
+        let device: Device = match request.kind.as_str() {
+            "virtio-blk-device" => {
+                let id = request.property("drive")?;
+                let drive = options.drives.iter().find(|(name, _)| *name == id);
+                let (_, file) = drive.with_context(|| format!("there is no drive {id}"))?;
+                let disk = Storage::open(file)?;
+                let bytes = disk.bytes();
+                storage = Some((id, disk));
+                let blk = VirtioBlk::new(virtio_blk::Config {
+                    bytes,
+                    ..virtio_blk::Config::default()
+                });
+                VirtioMmio::new(config, blk).into()
+            }
+            "virtio-rng-device" => {
+                VirtioMmio::new(config, VirtioRng::new(virtio_rng::Config)).into()
+            }
+            unknown => bail!("the board has no {unknown}"),
+        };
+        self.attach(&name, frame, device)?;
+        if let Some(attached) = self.devices.last_mut() {
+            attached.storage = storage;
+        }
+        Ok(())
+    }
+
+    /// Gives a disk another size and tells its device.
+    ///
+    /// # Errors
+    /// If there is no such disk, or it cannot have that size.
+    pub fn resize_disk(&mut self, name: &str, bytes: u64) -> Result<()> {
+        let place = self.devices.iter_mut().enumerate().find_map(|(place, it)| {
+            let (_, storage) = it.storage.as_mut().filter(|(id, _)| id == name)?;
+            Some((place, storage))
+        });
+        let (place, storage) = place.with_context(|| format!("there is no disk {name}"))?;
+        storage.resize(bytes)?;
+        let change = BackendChange::DiskSize(bytes);
+        self.with(place, |slot, effects| slot.backend_changed(effects, change));
+        Ok(())
     }
 
     fn attach(&mut self, name: &str, frame: Frame, device: impl Into<Device>) -> Result<()> {
@@ -116,6 +192,7 @@ impl Machine {
             name: name.to_owned(),
             slot: Slot::new(device.into()),
             interrupt: frame.interrupt,
+            storage: None,
             deadline: None,
         });
         Ok(())
@@ -249,21 +326,38 @@ impl Machine {
         self.now = self.now.max(target);
     }
 
-    /// Does one thing with a device and applies what it caused.
+    /// Does one thing with a device, and all the work that follows from it.
     fn with<R>(
         &mut self,
         place: usize,
         act: impl FnOnce(&mut Slot<Device>, &mut Effects) -> R,
     ) -> Option<R> {
-        let mut effects = Effects::new(Moment {
-            ticks: self.now,
-            base: TimeBase {
-                frequency: NANOSECONDS_PER_SECOND,
-                epoch: self.epoch,
-            },
-        });
         let attached = self.devices.get_mut(place)?;
+        let mut effects = Effects::new(moment(self.now, self.epoch));
         let result = act(&mut attached.slot, &mut effects);
+        for _ in 0..MOST_WORK {
+            let wanted = effects.work;
+            self.apply(place, &effects);
+            if wanted == WorkRequest::Unchanged {
+                break;
+            }
+            let attached = self.devices.get_mut(place)?;
+            effects = Effects::new(moment(self.now, self.epoch));
+            let mut behind = Behind {
+                ram: &mut self.ram,
+                storage: attached.storage.as_mut().map(|(_, storage)| storage),
+                entropy: &mut self.entropy,
+            };
+            attached.slot.work(&mut effects, &mut behind);
+        }
+        Some(result)
+    }
+
+    /// Does what a device has recorded.
+    fn apply(&mut self, place: usize, effects: &Effects) {
+        let Some(attached) = self.devices.get_mut(place) else {
+            return;
+        };
         match effects.timer {
             Some(TimerRequest::Arm(deadline)) => attached.deadline = Some(deadline),
             Some(TimerRequest::Cancel) => attached.deadline = None,
@@ -272,7 +366,6 @@ impl Machine {
         if let Some(update) = effects.line {
             self.drive(place, update);
         }
-        Some(result)
     }
 
     fn drive(&mut self, place: usize, update: LineUpdate) {
@@ -299,6 +392,16 @@ impl Machine {
             Target::Distributor => GICD,
             Target::Redistributors => GICR,
         }
+    }
+}
+
+fn moment(now: u64, epoch: u64) -> Moment {
+    Moment {
+        ticks: now,
+        base: TimeBase {
+            frequency: NANOSECONDS_PER_SECOND,
+            epoch,
+        },
     }
 }
 

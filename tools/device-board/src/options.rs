@@ -4,6 +4,7 @@ use crate::plant::{self, Plant};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
+use virtio::Version;
 
 /// What the command line asks for.
 #[derive(Clone, Debug)]
@@ -18,8 +19,33 @@ pub struct Options {
     pub memory: usize,
     /// Seconds since 1970 when the clock is at 0.
     pub epoch: u64,
+    /// Disks: their names, and what stands behind them.
+    pub drives: Vec<(String, String)>,
+    /// The devices to put into virtio's slots, the last slot first.
+    pub devices: Vec<DeviceRequest>,
+    /// Which interface virtio's drivers find.
+    pub virtio: Version,
     /// A bug to plant (`--plant`, not one of QEMU's words).
     pub plant: Option<Plant>,
+}
+
+/// A `-device`: `KIND,KEY=VALUE,…`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceRequest {
+    /// Which device, in QEMU's words.
+    pub kind: String,
+    /// The whole argument.
+    pub argument: String,
+}
+
+impl DeviceRequest {
+    /// Returns the value of a property.
+    ///
+    /// # Errors
+    /// If it is not given.
+    pub fn property(&self, key: &str) -> Result<String> {
+        keyed(&self.argument, key)
+    }
 }
 
 impl Default for Options {
@@ -30,6 +56,9 @@ impl Default for Options {
             cpus: 1,
             memory: 128 << 20,
             epoch: 1_700_000_000,
+            drives: Vec::new(),
+            devices: Vec::new(),
+            virtio: Version::Legacy,
             plant: None,
         }
     }
@@ -82,6 +111,15 @@ impl Options {
                 "m" => options.memory = memory(&argument)?,
                 "smp" => options.cpus = first(&argument).parse().context("-smp")?,
                 "rtc" => options.rtc(&argument)?,
+                "drive" => {
+                    let (id, file) = (keyed(&argument, "id")?, keyed(&argument, "file")?);
+                    options.drives.push((id, file));
+                }
+                "device" => options.devices.push(DeviceRequest {
+                    kind: first(&argument).to_owned(),
+                    argument,
+                }),
+                "global" => options.global(&argument)?,
                 "plant" => {
                     let plant = plant::find(&argument);
                     options.plant = Some(
@@ -98,6 +136,16 @@ impl Options {
             options.monitors.push(path.clone());
         }
         Ok(options)
+    }
+
+    /// QEMU's machine has legacy transports unless it is told otherwise.
+    fn global(&mut self, argument: &str) -> Result<()> {
+        self.virtio = match argument {
+            "virtio-mmio.force-legacy=false" => Version::Modern,
+            "virtio-mmio.force-legacy=true" => Version::Legacy,
+            _ => bail!("-global {argument} is unknown to the board"),
+        };
+        Ok(())
     }
 
     /// `base=SECONDS` sets the clock; QEMU's dates are not read.
@@ -182,6 +230,7 @@ mod tests {
         assert_eq!(options.qtest, Some("/t/a".into()));
         assert_eq!(options.monitors, [PathBuf::from("/t/b")]);
         let options = parse("-M virt,gic-version=3 -m 1G -smp 2 -rtc base=5,clock=vm -S").unwrap();
+        assert_eq!(options.virtio, Version::Legacy);
         assert_eq!(
             (options.memory, options.cpus, options.epoch),
             (1 << 30, 2, 5)
@@ -189,11 +238,24 @@ mod tests {
     }
 
     #[test]
+    fn devices_and_disks_are_named() {
+        let options = parse(
+            "-drive if=none,id=d0,file=/t/x,format=raw -device virtio-blk-device,drive=d0 \
+             -global virtio-mmio.force-legacy=false",
+        )
+        .unwrap();
+        assert_eq!(options.drives, [("d0".to_owned(), "/t/x".to_owned())]);
+        assert_eq!(options.devices[0].kind, "virtio-blk-device");
+        assert_eq!(options.devices[0].property("drive").unwrap(), "d0");
+        assert_eq!(options.virtio, Version::Modern);
+    }
+
+    #[test]
     fn what_the_board_does_not_have_is_refused() {
         for line in [
             "-machine q35",
             "-mon chardev=x",
-            "-device sb16",
+            "-global cpu.x=y",
             "-m 1T",
             "-m 5G",
             "--plant nothing",

@@ -1,6 +1,6 @@
 //! The part of QEMU's control protocol (QMP) that its device tests use.
 
-use crate::machine::Machine;
+use crate::machine::{Machine, VIRTIO_DEVICES};
 use serde_json::{Value, json};
 
 /// What follows from a command, beside its answer.
@@ -38,13 +38,13 @@ pub fn serve(machine: &mut Machine, command: &Value) -> (Vec<Value>, Next) {
             ));
             Ok(json!({}))
         }
+        "block_resize" => resize(machine, arguments),
         "quit" => {
             next = Next::Quit;
             Ok(json!({}))
         }
         unknown => Err(format!("The command {unknown} has not been found")),
     };
-    let _ = arguments;
     let mut answer = match result {
         Ok(value) => json!({ "return": value }),
         Err(why) => json!({"error": {"class": "GenericError", "desc": why}}),
@@ -55,6 +55,14 @@ pub fn serve(machine: &mut Machine, command: &Value) -> (Vec<Value>, Next) {
     let mut answers = vec![answer];
     answers.append(&mut events);
     (answers, next)
+}
+
+fn resize(machine: &mut Machine, arguments: &Value) -> Result<Value, String> {
+    let disk = arguments["device"].as_str().unwrap_or_default();
+    let bytes = arguments["size"].as_u64().ok_or("size is missing")?;
+    let resized = machine.resize_disk(disk, bytes);
+    resized.map_err(|error| error.to_string())?;
+    Ok(json!({}))
 }
 
 /// Makes an event. The board's time stands still, so it says no other.
@@ -82,10 +90,8 @@ fn machines() -> Value {
 }
 
 /// The devices that can be asked for with `-device`.
-const TYPES: &[&str] = &[];
-
 fn types() -> Value {
-    let types = TYPES
+    let types = VIRTIO_DEVICES
         .iter()
         .map(|name| json!({"name": name, "parent": "device"}));
     types.collect()

@@ -24,7 +24,7 @@ const LONG: &str = "100000";
 const LONG_SEEDS: u64 = 5;
 
 /// How many tests QEMU has for each device of the board: fewer would mean that some were not found.
-const QTESTS: &[(&str, usize)] = &[];
+const QTESTS: &[(&str, usize)] = &[("virtio-blk-device", 4), ("virtio-rng-device", 1)];
 /// How long they may take together.
 const QTEST_LIMIT: Duration = Duration::from_secs(300);
 
@@ -66,8 +66,12 @@ pub(crate) fn qtest_step() -> Result<Tally> {
     let program = qos_test::ensure()?;
     println!("qos-test of {}", program.describe());
     let text = run_qtest(program.command(), &folder.join(BOARD))?;
-    print!("{text}");
     let mut tally = parse_tap(&text);
+    // What begins with # says how each emulator was started; it helps where something failed.
+    let shown = |line: &&str| tally.failed > 0 || !line.starts_with('#');
+    for line in text.lines().filter(shown) {
+        println!("{line}");
+    }
     for (device, count) in QTESTS {
         let seen = text
             .lines()
