@@ -1,7 +1,7 @@
 //! What the numbers in `reg` mean: cell counts, and the windows of buses.
 
 use crate::error::{BoardError, PropertyValue};
-use crate::tree::{Cells, TreeNode};
+use crate::tree::{Cells, Name, TreeNode};
 use addr::{Pa, PaRange};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -76,21 +76,21 @@ impl AddressSpace {
         const WANTED: &str = "pairs of address and size, as many cells as the parent says";
         const CELLS_WANTED: &str = "read with #address-cells 1 or 2 and #size-cells 1 or 2";
         let cells = node
-            .cells("reg", WANTED)?
-            .ok_or_else(|| node.missing("reg", WANTED))?;
+            .cells(Name::Reg, WANTED)?
+            .ok_or_else(|| node.missing(Name::Reg, WANTED))?;
         let Some((address_cells, size_cells)) = self.cells.usable() else {
             let count = if self.cells.address == 1 || self.cells.address == 2 {
                 self.cells.size
             } else {
                 self.cells.address
             };
-            return Err(node.bad("reg", PropertyValue::Number(count.into()), CELLS_WANTED));
+            return Err(node.bad(Name::Reg, PropertyValue::Number(count.into()), CELLS_WANTED));
         };
         let group = address_cells.saturating_add(size_cells);
         let count = cells.len().checked_div(group).unwrap_or(0);
         if count == 0 || count > MAX_REGIONS || count.checked_mul(group) != Some(cells.len()) {
             let length = cells.len().saturating_mul(4);
-            return Err(node.bad("reg", PropertyValue::Bytes(length), WANTED));
+            return Err(node.bad(Name::Reg, PropertyValue::Bytes(length), WANTED));
         }
         cells
             .groups(group)
@@ -112,11 +112,11 @@ impl AddressSpace {
             .unwrap_or_default();
         let value = PropertyValue::Region { start, size };
         let Ok(range) = PaRange::new(Pa::new(start), size) else {
-            return Err(node.bad("reg", value, WANTED));
+            return Err(node.bad(Name::Reg, value, WANTED));
         };
         match self.map.translate(range) {
             Some(physical) => Ok(physical),
-            None => Err(node.bad("reg", value, MAPPED)),
+            None => Err(node.bad(Name::Reg, value, MAPPED)),
         }
     }
 }
@@ -125,8 +125,8 @@ impl CellCounts {
     /// Reads the two properties, with the defaults of the specification.
     fn of(node: &TreeNode<'_>) -> Self {
         Self {
-            address: count(node, "#address-cells", 2),
-            size: count(node, "#size-cells", 1),
+            address: count(node, Name::AddressCells, 2),
+            size: count(node, Name::SizeCells, 1),
         }
     }
 
@@ -142,7 +142,7 @@ impl CellCounts {
 }
 
 /// Reads a count of cells; one that is not a cell itself becomes unusable.
-fn count(node: &TreeNode<'_>, name: &str, default: u32) -> u32 {
+fn count(node: &TreeNode<'_>, name: Name, default: u32) -> u32 {
     match node.property(name) {
         Some(_) => node.cell(name).unwrap_or(u32::MAX),
         None => default,
@@ -151,7 +151,7 @@ fn count(node: &TreeNode<'_>, name: &str, default: u32) -> u32 {
 
 impl Map {
     fn below(bus: &TreeNode<'_>, outer: &AddressSpace) -> Option<Self> {
-        let ranges = bus.property("ranges")?;
+        let ranges = bus.property(Name::Ranges)?;
         if ranges.is_empty() {
             return Some(outer.map.clone());
         }

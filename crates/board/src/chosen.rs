@@ -2,7 +2,7 @@
 
 use crate::error::BoardError;
 use crate::memory;
-use crate::tree::Tree;
+use crate::tree::{Name, TreeNode};
 use addr::PaRange;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -29,24 +29,25 @@ impl core::fmt::Debug for Chosen {
 }
 
 /// Reads /chosen; a tree without it hands over nothing.
-pub(crate) fn chosen(tree: &Tree<'_>) -> Result<Chosen, BoardError> {
-    const START: &str = "linux,initrd-start";
-    const END: &str = "linux,initrd-end";
+pub(crate) fn chosen(node: Option<&TreeNode<'_>>) -> Result<Chosen, BoardError> {
     const ADDRESS: &str = "an address in one or two cells";
     const PAIR: &str = "given together with linux,initrd-start, and after it";
-    let Some(node) = tree.find("/chosen")? else {
+    let Some(node) = node else {
         return Ok(Chosen::default());
     };
-    let start = memory::address(&node, START, ADDRESS)?;
-    let end = memory::address(&node, END, ADDRESS)?;
+    let start = memory::address(node, Name::InitrdStart, ADDRESS)?;
+    let end = memory::address(node, Name::InitrdEnd, ADDRESS)?;
     let initrd = match (start, end) {
-        (Some(start), Some(end)) => Some(memory::between(&node, start, end, END, PAIR)?),
-        (Some(_), None) => return Err(node.missing(END, PAIR)),
-        (None, Some(_)) => return Err(node.missing(START, "given together with linux,initrd-end")),
+        (Some(start), Some(end)) => Some(memory::between(node, start, end, Name::InitrdEnd, PAIR)?),
+        (Some(_), None) => return Err(node.missing(Name::InitrdEnd, PAIR)),
+        (None, Some(_)) => {
+            let wanted = "given together with linux,initrd-end";
+            return Err(node.missing(Name::InitrdStart, wanted));
+        }
         (None, None) => None,
     };
-    let bootargs = node.text("bootargs", "one string")?.unwrap_or_default();
-    let rng_seed = node.property("rng-seed").unwrap_or_default();
+    let bootargs = node.text(Name::Bootargs, "one string")?.unwrap_or_default();
+    let rng_seed = node.property(Name::RngSeed).unwrap_or_default();
     Ok(Chosen {
         bootargs: String::from(bootargs),
         initrd,

@@ -2,7 +2,7 @@
 
 use crate::error::{BoardError, PropertyValue};
 use crate::interrupt::InterruptDomain;
-use crate::tree::{Tree, TreeNode};
+use crate::tree::{Name, TreeNode, text};
 use addr::{IntId, PaRange};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -24,67 +24,114 @@ pub struct Uart {
     pub baud: Option<u32>,
 }
 
-/// Finds the console: the node that `stdout-path` of /chosen names (Devicetree Specification, 3.6),
-/// which must be a PL011; without that property, the first PL011.
-pub(crate) fn console(tree: &Tree<'_>, domain: &InterruptDomain) -> Result<Uart, BoardError> {
-    let (node, baud) = match stdout(tree)? {
-        Some(found) => found,
-        None => {
-            let node = tree
-                .find_compatible("arm,pl011")?
-                .ok_or(BoardError::MissingNode {
+/// The most PL011s, and the most fixed clocks, that are looked at: the console's are among them.
+const MAX_CANDIDATES: usize = 64;
+
+/// Collects what may become the console.
+#[derive(Default)]
+pub(crate) struct Consoles<'a> {
+    /// PL011s.
+    uarts: Vec<TreeNode<'a>>,
+    /// Fixed clocks: phandle and frequency in Hz.
+    clocks: Vec<(u32, u32)>,
+}
+
+impl<'a> Consoles<'a> {
+    /// Takes an enabled PL011.
+    pub(crate) fn add_uart(&mut self, node: &TreeNode<'a>) {
+        if self.uarts.len() < MAX_CANDIDATES {
+            self.uarts.push(node.clone());
+        }
+    }
+
+    /// Takes a fixed clock.
+    pub(crate) fn add_clock(&mut self, node: &TreeNode<'_>) {
+        let phandle = node.cell(Name::Phandle);
+        let frequency = node.cell(Name::ClockFrequency).filter(|hz| *hz != 0);
+        if self.clocks.len() < MAX_CANDIDATES {
+            self.clocks.extend(phandle.zip(frequency));
+        }
+    }
+
+    /// Chooses the console: the node that `stdout-path` of /chosen names (Devicetree Specification,
+    /// 3.6), which must be a PL011; without that property, the first PL011.
+    pub(crate) fn console(
+        &self,
+        chosen: Option<&TreeNode<'_>>,
+        aliases: Option<&TreeNode<'_>>,
+        domain: &InterruptDomain,
+    ) -> Result<Uart, BoardError> {
+        let (node, baud) = match self.stdout(chosen, aliases)? {
+            Some(found) => found,
+            None => {
+                let first = self.uarts.first().ok_or(BoardError::MissingNode {
                     wanted: "stdout-path in /chosen and no node compatible with \"arm,pl011\"",
                 })?;
-            (node, None)
+                (first, None)
+            }
+        };
+        let interrupt = domain.interrupts(node)?.first().copied();
+        Ok(Uart {
+            registers: primecell(node)?,
+            interrupt: interrupt
+                .ok_or_else(|| node.missing(Name::Interrupts, "the UART's interrupt at the GIC"))?,
+            clock_hz: self.clock(node)?,
+            baud,
+        })
+    }
+
+    fn stdout(
+        &self,
+        chosen: Option<&TreeNode<'_>>,
+        aliases: Option<&TreeNode<'_>>,
+    ) -> Result<Option<(&TreeNode<'a>, Option<u32>)>, BoardError> {
+        const WANTED: &str = "the path or alias of a PL011, perhaps with a colon and its speed";
+        let Some(chosen) = chosen else {
+            return Ok(None);
+        };
+        let Some(value) = chosen.text(Name::StdoutPath, WANTED)? else {
+            return Ok(None);
+        };
+        let (name, options) = value.split_once(':').unwrap_or((value, ""));
+        let path = if name.starts_with('/') {
+            Some(name)
+        } else {
+            aliases
+                .and_then(|aliases| aliases.other_property(name))
+                .and_then(text)
+        };
+        let is_meant = |node: &&TreeNode<'_>| path.is_some_and(|path| node.is_at(path));
+        match self.uarts.iter().find(is_meant) {
+            Some(node) => Ok(Some((node, baud(options)))),
+            None => {
+                let value = PropertyValue::Text(String::from(value));
+                Err(chosen.bad(Name::StdoutPath, value, WANTED))
+            }
         }
-    };
-    let interrupt = domain.interrupts(&node)?.first().copied();
-    Ok(Uart {
-        registers: primecell(&node)?,
-        interrupt: interrupt
-            .ok_or_else(|| node.missing("interrupts", "the UART's interrupt at the GIC"))?,
-        clock_hz: clock(tree, &node)?,
-        baud,
-    })
-}
+    }
 
-/// Finds the first PL031 (DDI0224), if there is one.
-pub(crate) fn rtc(tree: &Tree<'_>) -> Result<Option<PaRange>, BoardError> {
-    tree.find_compatible("arm,pl031")?
-        .map(|node| primecell(&node))
-        .transpose()
-}
-
-fn stdout<'a>(tree: &Tree<'a>) -> Result<Option<(TreeNode<'a>, Option<u32>)>, BoardError> {
-    const NAME: &str = "stdout-path";
-    const WANTED: &str = "the path or alias of a PL011, perhaps with a colon and its speed";
-    let Some(chosen) = tree.find("/chosen")? else {
-        return Ok(None);
-    };
-    let Some(value) = chosen.text(NAME, WANTED)? else {
-        return Ok(None);
-    };
-    let (name, options) = value.split_once(':').unwrap_or((value, ""));
-    let path = if name.starts_with('/') {
-        Some(name)
-    } else {
-        alias(tree, name)?
-    };
-    let node = match path {
-        Some(path) => tree.find(path)?,
-        None => None,
-    };
-    match node.filter(|node| node.is_enabled() && node.is_compatible("arm,pl011")) {
-        Some(node) => Ok(Some((node, baud(options)))),
-        None => Err(chosen.bad(NAME, PropertyValue::Text(String::from(value)), WANTED)),
+    /// Reads the frequency of UARTCLK: of the clock named so, or else the first, if it is fixed.
+    fn clock(&self, uart: &TreeNode<'_>) -> Result<Option<u32>, BoardError> {
+        const WANTED: &str = "phandles of clocks";
+        let place = uart
+            .strings(Name::ClockNames)
+            .position(|name| name == b"uartclk")
+            .unwrap_or(0);
+        let Some(cells) = uart.cells(Name::Clocks, WANTED)? else {
+            return Ok(None);
+        };
+        // Fixed clocks have specifiers of no cells, so that a place in the list is one in the
+        // cells. With any other kind of clock before it, the cell is no such phandle and the speed
+        // is unknown.
+        let wanted = cells.get(place);
+        let clock = self.clocks.iter().find(|(name, _)| Some(*name) == wanted);
+        Ok(clock.map(|(_, frequency)| *frequency))
     }
 }
 
-fn alias<'a>(tree: &Tree<'a>, name: &str) -> Result<Option<&'a str>, BoardError> {
-    let Some(aliases) = tree.find("/aliases")? else {
-        return Ok(None);
-    };
-    Ok(aliases.strings(name).next())
+/// Reads the registers of a PL031 (DDI0224).
+pub(crate) fn rtc(node: Option<&TreeNode<'_>>) -> Result<Option<PaRange>, BoardError> {
+    node.map(primecell).transpose()
 }
 
 /// Reads the speed at the start of options such as `115200n8`.
@@ -98,7 +145,9 @@ fn baud(options: &str) -> Option<u32> {
 fn primecell(node: &TreeNode<'_>) -> Result<PaRange, BoardError> {
     const WANTED: &str = "one region of 4 KiB or more, aligned to 4 KiB";
     let regions = node.regions()?;
-    let region = *regions.first().ok_or_else(|| node.missing("reg", WANTED))?;
+    let region = *regions
+        .first()
+        .ok_or_else(|| node.missing(Name::Reg, WANTED))?;
     if region.size() >= PRIMECELL_SIZE && region.is_aligned(PRIMECELL_SIZE) {
         return Ok(region);
     }
@@ -106,28 +155,5 @@ fn primecell(node: &TreeNode<'_>) -> Result<PaRange, BoardError> {
         start: region.start().get(),
         size: region.size(),
     };
-    Err(node.bad("reg", value, WANTED))
-}
-
-/// Reads the frequency of UARTCLK: of the clock named so, or else the first, if it is fixed.
-fn clock(tree: &Tree<'_>, uart: &TreeNode<'_>) -> Result<Option<u32>, BoardError> {
-    const WANTED: &str = "phandles of clocks";
-    let names: Vec<&str> = uart.strings("clock-names").collect();
-    let place = names
-        .iter()
-        .position(|name| *name == "uartclk")
-        .unwrap_or(0);
-    let Some(cells) = uart.cells("clocks", WANTED)? else {
-        return Ok(None);
-    };
-    // Fixed clocks have specifiers of no cells, so that a place in the list is one in the cells.
-    // With any other kind of clock before it, the cell is no such phandle and the speed is unknown.
-    let Some(phandle) = cells.get(place) else {
-        return Ok(None);
-    };
-    let clock = tree.find_phandle(phandle)?;
-    Ok(clock
-        .filter(|node| node.is_compatible("fixed-clock"))
-        .and_then(|node| node.cell("clock-frequency"))
-        .filter(|frequency| *frequency != 0))
+    Err(node.bad(Name::Reg, value, WANTED))
 }

@@ -3,7 +3,7 @@
 use addr::PaRange;
 use alloc::string::String;
 use core::fmt;
-use dtoolkit::error::FdtParseError;
+use fdt::FdtError;
 
 /// Why a device tree was refused. Each error names the node, the property and the value at fault,
 /// and says what would be right.
@@ -22,7 +22,7 @@ pub enum BoardError {
         size: usize,
     },
     /// The blob is not a flattened device tree (Devicetree Specification, chapter 5).
-    Malformed(FdtParseError),
+    Malformed(FdtError),
     /// A node lies deeper in the tree than any that describes a machine.
     TooDeep {
         /// Path of the node.

@@ -1,7 +1,7 @@
 //! The GICv3, interrupt specifiers and the timers' interrupts.
 
 use crate::error::{BoardError, PropertyValue};
-use crate::tree::{Cells, Tree, TreeNode};
+use crate::tree::{Cells, Name, TreeNode};
 use addr::{IntId, PaRange};
 use alloc::vec::Vec;
 
@@ -48,66 +48,68 @@ pub(crate) struct InterruptDomain {
 }
 
 /// Reads the GIC's node. `cpus` redistributors must fit in its regions.
-pub(crate) fn gic(tree: &Tree<'_>, cpus: usize) -> Result<(Gic, InterruptDomain), BoardError> {
-    let node = tree
-        .find_compatible("arm,gic-v3")?
-        .ok_or(BoardError::MissingNode {
-            wanted: "node compatible with \"arm,gic-v3\"",
-        })?;
-    let domain = InterruptDomain::of(&node)?;
+pub(crate) fn gic(
+    node: Option<&TreeNode<'_>>,
+    cpus: usize,
+) -> Result<(Gic, InterruptDomain), BoardError> {
+    let node = node.ok_or(BoardError::MissingNode {
+        wanted: "node compatible with \"arm,gic-v3\"",
+    })?;
+    let domain = InterruptDomain::of(node)?;
     let regions = node.regions()?;
-    let count = redistributor_region_count(&node)?;
+    let count = redistributor_region_count(node)?;
     let (distributor, redistributors) = match regions.split_first() {
         Some((distributor, rest)) if rest.len() >= count => (distributor, rest),
         Some(_) | None => {
             let found = u64::try_from(regions.len()).unwrap_or(u64::MAX);
             return Err(node.bad(
-                "reg",
+                Name::Reg,
                 PropertyValue::Number(found),
                 "one region for the distributor and #redistributor-regions more",
             ));
         }
     };
     let redistributors: Vec<PaRange> = redistributors.iter().take(count).copied().collect();
-    let stride = redistributor_stride(&node)?;
-    check_frames(&node, *distributor, FRAME_SIZE)?;
+    let stride = redistributor_stride(node)?;
+    check_frames(node, *distributor, FRAME_SIZE)?;
     for region in &redistributors {
-        check_frames(&node, *region, REDISTRIBUTOR_SIZE)?;
+        check_frames(node, *region, REDISTRIBUTOR_SIZE)?;
     }
     check_overlap(*distributor, &redistributors)?;
-    check_count(&node, &redistributors, stride, cpus)?;
+    check_count(node, &redistributors, stride, cpus)?;
     let gic = Gic {
         distributor: *distributor,
         redistributor_regions: redistributors,
         redistributor_stride: stride,
-        maintenance: domain.interrupts(&node)?.first().copied(),
+        maintenance: domain.interrupts(node)?.first().copied(),
     };
     Ok((gic, domain))
 }
 
 /// Reads the generic timers' node.
-pub(crate) fn timers(tree: &Tree<'_>, domain: &InterruptDomain) -> Result<Timers, BoardError> {
+pub(crate) fn timers(
+    node: Option<&TreeNode<'_>>,
+    domain: &InterruptDomain,
+) -> Result<Timers, BoardError> {
     const WANTED: &str = "the PPIs of the secure, physical, virtual and EL2 timers, in that order";
-    let node = tree
-        .find_compatible("arm,armv8-timer")?
-        .ok_or(BoardError::MissingNode {
-            wanted: "node compatible with \"arm,armv8-timer\"",
-        })?;
-    let interrupts = domain.interrupts(&node)?;
-    let names: Vec<&str> = node.strings("interrupt-names").collect();
+    let node = node.ok_or(BoardError::MissingNode {
+        wanted: "node compatible with \"arm,armv8-timer\"",
+    })?;
+    let interrupts = domain.interrupts(node)?;
+    let names: Vec<&[u8]> = node.strings(Name::InterruptNames).collect();
     let timer = |name: &str, place: usize| {
         let place = if names.is_empty() {
             Some(place)
         } else {
-            names.iter().position(|other| *other == name)
+            names.iter().position(|other| *other == name.as_bytes())
         };
         place.and_then(|place| interrupts.get(place).copied())
     };
     let required = |name: &str, place: usize| {
-        let interrupt = timer(name, place).ok_or_else(|| node.missing("interrupts", WANTED))?;
+        let interrupt = timer(name, place).ok_or_else(|| node.missing(Name::Interrupts, WANTED))?;
         if !interrupt.is_private() {
             let value = PropertyValue::Number(interrupt.get().into());
-            return Err(node.bad("interrupts", value, WANTED));
+            return Err(node.bad(Name::Interrupts, value, WANTED));
         }
         Ok(interrupt)
     };
@@ -122,7 +124,7 @@ pub(crate) fn timers(tree: &Tree<'_>, domain: &InterruptDomain) -> Result<Timers
 
 impl InterruptDomain {
     fn of(gic: &TreeNode<'_>) -> Result<Self, BoardError> {
-        const NAME: &str = "#interrupt-cells";
+        const NAME: Name = Name::InterruptCells;
         const WANTED: &str = "3, or 4 where PPIs are partitioned";
         let specifier_cells = match gic.cell(NAME) {
             Some(3) => 3,
@@ -131,7 +133,7 @@ impl InterruptDomain {
             None => return Err(gic.missing(NAME, WANTED)),
         };
         Ok(Self {
-            phandle: gic.cell("phandle"),
+            phandle: gic.cell(Name::Phandle),
             specifier_cells,
         })
     }
@@ -140,18 +142,18 @@ impl InterruptDomain {
     pub(crate) fn interrupts(&self, node: &TreeNode<'_>) -> Result<Vec<IntId>, BoardError> {
         const PARENT: &str = "the phandle of the GIC";
         const WANTED: &str = "specifiers of as many cells as the GIC's #interrupt-cells says";
-        let Some(cells) = node.cells("interrupts", WANTED)? else {
+        let Some(cells) = node.cells(Name::Interrupts, WANTED)? else {
             return Ok(Vec::new());
         };
         if let Some(parent) = node.interrupt_parent()
             && Some(parent) != self.phandle
         {
             let value = PropertyValue::Number(parent.into());
-            return Err(node.bad("interrupt-parent", value, PARENT));
+            return Err(node.bad(Name::InterruptParent, value, PARENT));
         }
         if !cells.len().is_multiple_of(self.specifier_cells) {
             let length = cells.len().saturating_mul(4);
-            return Err(node.bad("interrupts", PropertyValue::Bytes(length), WANTED));
+            return Err(node.bad(Name::Interrupts, PropertyValue::Bytes(length), WANTED));
         }
         cells
             .groups(self.specifier_cells)
@@ -169,13 +171,19 @@ fn interrupt(node: &TreeNode<'_>, specifier: Cells<'_>) -> Result<IntId, BoardEr
     let id = match kind {
         0 => IntId::spi(number),
         1 => IntId::ppi(number),
-        _ => return Err(node.bad("interrupts", PropertyValue::Number(kind.into()), KIND)),
+        _ => return Err(node.bad(Name::Interrupts, PropertyValue::Number(kind.into()), KIND)),
     };
-    id.ok_or_else(|| node.bad("interrupts", PropertyValue::Number(number.into()), NUMBER))
+    id.ok_or_else(|| {
+        node.bad(
+            Name::Interrupts,
+            PropertyValue::Number(number.into()),
+            NUMBER,
+        )
+    })
 }
 
 fn redistributor_region_count(gic: &TreeNode<'_>) -> Result<usize, BoardError> {
-    const NAME: &str = "#redistributor-regions";
+    const NAME: Name = Name::RedistributorRegions;
     const WANTED: &str = "a number from 1 to 64";
     if gic.property(NAME).is_none() {
         return Ok(1);
@@ -188,7 +196,7 @@ fn redistributor_region_count(gic: &TreeNode<'_>) -> Result<usize, BoardError> {
 }
 
 fn redistributor_stride(gic: &TreeNode<'_>) -> Result<Option<u64>, BoardError> {
-    const NAME: &str = "redistributor-stride";
+    const NAME: Name = Name::RedistributorStride;
     const WANTED: &str = "a multiple of 64 KiB, at least 128 KiB";
     let Some(cells) = gic.cells(NAME, WANTED)? else {
         return Ok(None);
@@ -210,7 +218,7 @@ fn check_frames(gic: &TreeNode<'_>, region: PaRange, least: u64) -> Result<(), B
         start: region.start().get(),
         size: region.size(),
     };
-    Err(gic.bad("reg", value, WANTED))
+    Err(gic.bad(Name::Reg, value, WANTED))
 }
 
 fn check_overlap(distributor: PaRange, redistributors: &[PaRange]) -> Result<(), BoardError> {

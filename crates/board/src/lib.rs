@@ -34,6 +34,7 @@ mod cpus;
 mod error;
 mod interrupt;
 mod memory;
+mod survey;
 mod tree;
 
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use tree::MAX_TREE_SIZE;
 use addr::{IntId, PaRange};
 use alloc::string::String;
 use alloc::vec::Vec;
+use survey::Survey;
 
 /// A machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,21 +85,23 @@ impl Board {
     /// [`BoardError`] if the tree is malformed, larger than [`MAX_TREE_SIZE`], or does not describe
     /// a machine with RAM, CPUs started by PSCI, a GICv3, generic timers and a PL011.
     pub fn discover(blob: &[u8]) -> Result<Self, BoardError> {
-        let tree = tree::Tree::new(blob)?;
-        let model = tree.root().strings("model").next().unwrap_or_default();
-        let cpus = cpus::cpus(&tree)?;
-        let (gic, domain) = interrupt::gic(&tree, cpus.len())?;
+        let survey = Survey::of(&tree::Tree::new(blob)?)?;
+        let cpus = survey.cpus.finish()?;
+        let (ram, reserved) = survey.memory.finish()?;
+        let chosen = survey.chosen.as_ref();
+        let (gic, domain) = interrupt::gic(survey.gic.as_ref(), cpus.len())?;
+        let aliases = survey.aliases.as_ref();
         Ok(Self {
-            model: String::from(model),
-            ram: memory::ram(&tree)?,
-            reserved: memory::reserved(&tree)?,
+            model: survey.model,
+            ram,
+            reserved,
             cpus,
-            psci: cpus::psci(&tree)?,
+            psci: cpus::psci(survey.psci.as_ref())?,
+            timers: interrupt::timers(survey.timers.as_ref(), &domain)?,
+            console: survey.consoles.console(chosen, aliases, &domain)?,
             gic,
-            timers: interrupt::timers(&tree, &domain)?,
-            console: console::console(&tree, &domain)?,
-            rtc: console::rtc(&tree)?,
-            chosen: chosen::chosen(&tree)?,
+            rtc: console::rtc(survey.rtc.as_ref())?,
+            chosen: chosen::chosen(chosen)?,
         })
     }
 

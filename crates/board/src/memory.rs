@@ -2,8 +2,9 @@
 
 use crate::Board;
 use crate::error::{BoardError, PropertyValue};
-use crate::tree::{Tree, TreeNode};
+use crate::tree::{Name, Tree, TreeNode};
 use addr::{PAGE_SIZE, Pa, PaRange};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// The most banks of RAM, and the most reserved regions, that are accepted.
@@ -37,68 +38,81 @@ pub fn usable_ram(board: &Board, image: PaRange, dtb: PaRange) -> Vec<PaRange> {
     free
 }
 
-/// Reads all enabled memory nodes (Devicetree Specification, 3.4), sorted by address.
-pub(crate) fn ram(tree: &Tree<'_>) -> Result<Vec<PaRange>, BoardError> {
-    const WANTED: &str = "at most 1024 banks of RAM in all";
-    let mut banks = Vec::new();
-    for node in tree.root().children() {
-        let node = node?;
-        let is_memory = node.property("device_type") == Some(b"memory\0");
-        if !is_memory || !node.is_enabled() {
-            continue;
-        }
-        append(&mut banks, &node, WANTED)?;
-    }
-    if banks.is_empty() {
-        return Err(BoardError::MissingNode {
-            wanted: "node with device_type \"memory\" and a region in reg",
-        });
-    }
-    banks.sort_unstable();
-    let pairs = banks.iter().zip(banks.iter().skip(1));
-    for (first, second) in pairs {
-        if first.overlaps(*second) {
-            return Err(BoardError::Overlap {
-                first: *first,
-                second: *second,
-                what: "banks of RAM",
-            });
-        }
-    }
-    Ok(banks)
+/// Collects RAM and what is reserved.
+#[derive(Default)]
+pub(crate) struct Memory {
+    banks: Vec<PaRange>,
+    reserved: Vec<PaRange>,
 }
 
-/// Reads the memory reservation block and /reserved-memory (Devicetree Specification, 5.3 and
-/// 3.5): sorted, with what overlaps or touches made one.
-pub(crate) fn reserved(tree: &Tree<'_>) -> Result<Vec<PaRange>, BoardError> {
-    const WANTED: &str = "at most 1024 reserved regions in all";
-    let mut regions = Vec::new();
-    for (start, size) in tree.memory_reservations() {
-        if size == 0 {
-            continue;
-        }
-        let region = PaRange::new(Pa::new(start), size);
-        match region {
-            Ok(region) if regions.len() < MAX_REGIONS => regions.push(region),
-            Ok(_) | Err(_) => {
-                return Err(tree.root().bad(
-                    "/memreserve/",
-                    PropertyValue::Region { start, size },
-                    "a region that ends within 64 bits, one of at most 1024",
-                ));
+impl Memory {
+    /// Begins with the memory reservation block (Devicetree Specification, 5.3).
+    pub(crate) fn new(tree: &Tree<'_>) -> Result<Self, BoardError> {
+        let mut reserved = Vec::new();
+        for (start, size) in tree.memory_reservations() {
+            if size == 0 {
+                continue;
+            }
+            let region = PaRange::new(Pa::new(start), size);
+            match region {
+                Ok(region) if reserved.len() < MAX_REGIONS => reserved.push(region),
+                Ok(_) | Err(_) => {
+                    return Err(BoardError::BadProperty {
+                        node: String::from("/"),
+                        property: "/memreserve/",
+                        value: PropertyValue::Region { start, size },
+                        wanted: "a region that ends within 64 bits, one of at most 1024",
+                    });
+                }
             }
         }
+        Ok(Self {
+            banks: Vec::new(),
+            reserved,
+        })
     }
-    if let Some(parent) = tree.find("/reserved-memory")? {
-        for node in parent.children() {
-            let node = node?;
-            // Without `reg` the region is one that the OS may place itself: nothing is there yet.
-            if node.is_enabled() && node.property("reg").is_some() {
-                append(&mut regions, &node, WANTED)?;
+
+    /// Takes a child of the root: it may be a memory node (Devicetree Specification, 3.4).
+    pub(crate) fn add_bank(&mut self, node: &TreeNode<'_>) -> Result<(), BoardError> {
+        const WANTED: &str = "at most 1024 banks of RAM in all";
+        if node.property(Name::DeviceType) == Some(b"memory\0") && node.is_enabled() {
+            append(&mut self.banks, node, WANTED)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a child of /reserved-memory (Devicetree Specification, 3.5).
+    pub(crate) fn add_reserved(&mut self, node: &TreeNode<'_>) -> Result<(), BoardError> {
+        const WANTED: &str = "at most 1024 reserved regions in all";
+        // Without `reg` the region is one that the OS may place itself: nothing is there yet.
+        if node.is_enabled() && node.property(Name::Reg).is_some() {
+            append(&mut self.reserved, node, WANTED)?;
+        }
+        Ok(())
+    }
+
+    /// Returns the banks of RAM, sorted, and the reserved regions: sorted, with what overlaps or
+    /// touches made one.
+    pub(crate) fn finish(self) -> Result<(Vec<PaRange>, Vec<PaRange>), BoardError> {
+        let mut banks = self.banks;
+        if banks.is_empty() {
+            return Err(BoardError::MissingNode {
+                wanted: "node with device_type \"memory\" and a region in reg",
+            });
+        }
+        banks.sort_unstable();
+        let pairs = banks.iter().zip(banks.iter().skip(1));
+        for (first, second) in pairs {
+            if first.overlaps(*second) {
+                return Err(BoardError::Overlap {
+                    first: *first,
+                    second: *second,
+                    what: "banks of RAM",
+                });
             }
         }
+        Ok((banks, merge(self.reserved)))
     }
-    Ok(merge(regions))
 }
 
 fn append(
@@ -109,7 +123,7 @@ fn append(
     regions.extend(node.regions()?);
     if regions.len() > MAX_REGIONS {
         let count = u64::try_from(regions.len()).unwrap_or(u64::MAX);
-        return Err(node.bad("reg", PropertyValue::Number(count), wanted));
+        return Err(node.bad(Name::Reg, PropertyValue::Number(count), wanted));
     }
     Ok(())
 }
@@ -133,7 +147,7 @@ fn merge(mut regions: Vec<PaRange>) -> Vec<PaRange> {
 /// Reads an address that a property gives in one or two cells.
 pub(crate) fn address(
     node: &TreeNode<'_>,
-    name: &'static str,
+    name: Name,
     wanted: &'static str,
 ) -> Result<Option<Pa>, BoardError> {
     let Some(cells) = node.cells(name, wanted)? else {
@@ -153,7 +167,7 @@ pub(crate) fn between(
     node: &TreeNode<'_>,
     start: Pa,
     end: Pa,
-    end_name: &'static str,
+    end_name: Name,
     wanted: &'static str,
 ) -> Result<PaRange, BoardError> {
     PaRange::between(start, end)

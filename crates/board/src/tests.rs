@@ -772,13 +772,6 @@ fn h1_a_depth_bomb_is_refused_in_bounded_time() {
         blob[at..at + 4].copy_from_slice(&u32::try_from(value).unwrap().to_be_bytes());
     }
     assert!(Fdt::new(&blob).is_ok());
-    // Everything that is looked for lies before the bomb; only a search to the end meets it.
-    assert!(Board::discover(&blob).is_ok());
-    blob[structure..strings]
-        .windows(9)
-        .position(|window| window == b"arm,pl031")
-        .map(|place| blob[structure + place] = b'x')
-        .unwrap();
     let result = Board::discover(&blob);
     assert!(
         matches!(result, Err(BoardError::TooDeep { .. })),

@@ -6,17 +6,49 @@ use addr::PaRange;
 use alloc::string::String;
 use alloc::vec::Vec;
 use arrayvec::ArrayVec;
-use dtoolkit::fdt::{Fdt, FdtNode};
-use dtoolkit::{Node, Property};
+use fdt::{Fdt, NameTable, Names, Token, Tokens};
 
 /// The most that arm64's boot protocol allows a blob to have, in bytes.
 pub const MAX_TREE_SIZE: usize = 2 * 1024 * 1024;
 
-/// How deep nodes may nest. What describes a machine lies at depth 4 at most; the bound keeps a
-/// hostile tree from costing more than a few passes over its bytes.
+/// How deep nodes may nest. What describes a machine lies at depth 4 at most.
 pub(crate) const MAX_DEPTH: usize = 16;
 
-/// A well-formed device tree.
+fdt::names! {
+    /// The properties that are read; all others are passed over.
+    pub(crate) enum Name {
+        AddressCells = "#address-cells",
+        Bootargs = "bootargs",
+        ClockFrequency = "clock-frequency",
+        ClockNames = "clock-names",
+        Clocks = "clocks",
+        Compatible = "compatible",
+        DeviceType = "device_type",
+        EnableMethod = "enable-method",
+        InitrdEnd = "linux,initrd-end",
+        InitrdStart = "linux,initrd-start",
+        InterruptCells = "#interrupt-cells",
+        InterruptNames = "interrupt-names",
+        InterruptParent = "interrupt-parent",
+        Interrupts = "interrupts",
+        Method = "method",
+        Model = "model",
+        Phandle = "phandle",
+        Ranges = "ranges",
+        RedistributorRegions = "#redistributor-regions",
+        RedistributorStride = "redistributor-stride",
+        Reg = "reg",
+        RngSeed = "rng-seed",
+        SizeCells = "#size-cells",
+        Status = "status",
+        StdoutPath = "stdout-path",
+    }
+}
+
+/// How many properties are read.
+const NAMES: usize = Name::ALL.len();
+
+/// A device tree whose header has been checked.
 pub(crate) struct Tree<'a> {
     fdt: Fdt<'a>,
 }
@@ -24,18 +56,26 @@ pub(crate) struct Tree<'a> {
 /// A node of the tree.
 #[derive(Clone)]
 pub(crate) struct TreeNode<'a> {
-    node: FdtNode<'a>,
     /// Names from the root's child down to this node; empty for the root.
-    names: ArrayVec<&'a str, MAX_DEPTH>,
+    names: ArrayVec<&'a [u8], MAX_DEPTH>,
+    /// The values of what is read, by [`Names::index`].
+    values: [Option<&'a [u8]>; NAMES],
+    /// Where the node's properties begin.
+    tokens: Tokens<'a>,
     /// How `reg` of this node is read.
     space: AddressSpace,
-    /// How `reg` of this node's children is read.
-    child_space: AddressSpace,
+    inherited_parent: Option<u32>,
+}
+
+/// What a node's children inherit.
+struct Inherited {
+    /// How their `reg` is read.
+    space: AddressSpace,
     interrupt_parent: Option<u32>,
 }
 
 impl<'a> Tree<'a> {
-    /// Checks that `blob` starts with a well-formed tree; what follows it is ignored.
+    /// Checks that `blob` starts with a tree's header; what follows the tree is ignored.
     pub(crate) fn new(blob: &'a [u8]) -> Result<Self, BoardError> {
         let size = total_size(blob)?;
         let blob = blob.get(..size).ok_or(BoardError::Truncated {
@@ -48,78 +88,73 @@ impl<'a> Tree<'a> {
 
     /// Gives the memory reservation block's entries: start and size.
     pub(crate) fn memory_reservations(&self) -> impl Iterator<Item = (u64, u64)> + 'a {
-        self.fdt
-            .memory_reservations()
-            .map(|entry| (entry.address(), entry.size()))
+        self.fdt.reservations()
     }
 
-    /// Returns the root node.
-    pub(crate) fn root(&self) -> TreeNode<'a> {
-        let node = self.fdt.root();
-        let mut root = TreeNode {
-            node,
+    /// Calls `visit` for each node in the tree's order, and checks the whole tree by that. This is
+    /// the one pass over it.
+    pub(crate) fn visit(
+        &self,
+        mut visit: impl FnMut(&TreeNode<'a>) -> Result<(), BoardError>,
+    ) -> Result<(), BoardError> {
+        let mut names = NameTable::<Name>::new(&self.fdt);
+        let mut tokens = self.fdt.tokens();
+        // What is inherited from each open node whose children have begun.
+        let mut open: ArrayVec<Inherited, MAX_DEPTH> = ArrayVec::new();
+        let mut node = TreeNode {
             names: ArrayVec::new(),
+            values: [None; NAMES],
+            tokens: tokens.clone(),
             space: AddressSpace::none(),
-            child_space: AddressSpace::none(),
-            interrupt_parent: None,
+            inherited_parent: None,
         };
-        root.interrupt_parent = root.cell("interrupt-parent");
-        root.child_space = AddressSpace::of_root(&root);
-        root
-    }
-
-    /// Finds the node at `path`, which starts with a slash.
-    pub(crate) fn find(&self, path: &str) -> Result<Option<TreeNode<'a>>, BoardError> {
-        if !path.starts_with('/') {
-            return Ok(None);
-        }
-        let mut node = self.root();
-        for name in path.split('/').filter(|name| !name.is_empty()) {
-            let Some(child) = node.child(name)? else {
-                return Ok(None);
-            };
-            node = child;
-        }
-        Ok(Some(node))
-    }
-
-    /// Finds the first node in the tree's order that `wanted` accepts.
-    pub(crate) fn find_where(
-        &self,
-        wanted: impl Fn(&TreeNode<'a>) -> bool,
-    ) -> Result<Option<TreeNode<'a>>, BoardError> {
-        let root = self.root();
-        let mut open = Vec::new();
-        open.push((root.node.children(), root));
-        while let Some((children, parent)) = open.last_mut() {
-            let Some(child) = children.next() else {
-                open.pop();
-                continue;
-            };
-            let child = parent.enter(child)?;
-            if wanted(&child) {
-                return Ok(Some(child));
+        // A node is visited at what follows its properties: then they are complete.
+        let mut is_complete = true;
+        loop {
+            match tokens.next_token().map_err(BoardError::Malformed)? {
+                Token::Property(property) => {
+                    let name = names.find(property.name).map_err(BoardError::Malformed)?;
+                    if let Some(name) = name
+                        && let Some(value) = node.values.get_mut(name.index())
+                    {
+                        value.get_or_insert(property.value);
+                    }
+                }
+                Token::Begin(name) if tokens.depth() > 1 => {
+                    if !is_complete {
+                        visit(&node)?;
+                        let inherited = node.inherited();
+                        open.try_push(inherited).map_err(|_| node.too_deep())?;
+                    }
+                    node.enter(name, &tokens, open.last())?;
+                    is_complete = false;
+                }
+                // The root begins.
+                Token::Begin(_) => {
+                    node.tokens = tokens.clone();
+                    is_complete = false;
+                }
+                Token::End => {
+                    if is_complete {
+                        open.pop();
+                    } else {
+                        visit(&node)?;
+                    }
+                    node.names.pop();
+                    is_complete = true;
+                }
+                Token::Finish => return Ok(()),
             }
-            open.push((child.node.children(), child));
         }
-        Ok(None)
-    }
-
-    /// Finds the first enabled node with `compatible` in its list.
-    pub(crate) fn find_compatible(
-        &self,
-        compatible: &str,
-    ) -> Result<Option<TreeNode<'a>>, BoardError> {
-        self.find_where(|node| node.is_enabled() && node.is_compatible(compatible))
-    }
-
-    /// Finds the node that `phandle` refers to.
-    pub(crate) fn find_phandle(&self, phandle: u32) -> Result<Option<TreeNode<'a>>, BoardError> {
-        self.find_where(|node| node.cell("phandle") == Some(phandle))
     }
 }
 
 impl<'a> TreeNode<'a> {
+    /// Returns the names from the root's child down to this node; none for the root.
+    pub(crate) fn names(&self) -> &[&'a [u8]] {
+        &self.names
+    }
+
     /// Returns the node's path, for messages.
     pub(crate) fn path(&self) -> String {
         if self.names.is_empty() {
@@ -128,41 +163,39 @@ impl<'a> TreeNode<'a> {
         let mut path = String::new();
         for name in &self.names {
             path.push('/');
-            path.push_str(name);
+            path.push_str(&String::from_utf8_lossy(name));
         }
         path
     }
 
-    /// Returns the node's name without its unit address.
-    pub(crate) fn base_name(&self) -> &'a str {
-        let name = self.names.last().copied().unwrap_or("");
-        name.split_once('@').map_or(name, |(base, _)| base)
-    }
-
-    /// Gives the children in the tree's order.
-    pub(crate) fn children(
-        &self,
-    ) -> impl Iterator<Item = Result<TreeNode<'a>, BoardError>> + use<'a, '_> {
-        self.node.children().map(|child| self.enter(child))
-    }
-
-    /// Finds a child by name; a name without a unit address matches any.
-    pub(crate) fn child(&self, name: &str) -> Result<Option<TreeNode<'a>>, BoardError> {
-        self.node
-            .child(name)
-            .map(|child| self.enter(child))
-            .transpose()
+    /// Tells whether `path` leads to this node; a name in it without a unit address matches any.
+    pub(crate) fn is_at(&self, path: &str) -> bool {
+        let mut wanted = path.split('/').filter(|name| !name.is_empty());
+        let matches = |name: &[u8]| {
+            let wanted = wanted.next().map(str::as_bytes);
+            wanted == Some(name) || wanted == Some(base_name(name))
+        };
+        path.starts_with('/') && self.names.iter().copied().all(matches) && wanted.next().is_none()
     }
 
     /// Returns a property's raw value.
-    pub(crate) fn property(&self, name: &str) -> Option<&'a [u8]> {
-        self.node
-            .property(name)
-            .and_then(|property| property.value_as().ok())
+    pub(crate) fn property(&self, name: Name) -> Option<&'a [u8]> {
+        self.values.get(name.index()).copied().flatten()
+    }
+
+    /// Finds a property that is not among those that are read.
+    pub(crate) fn other_property(&self, name: &str) -> Option<&'a [u8]> {
+        let mut tokens = self.tokens.clone();
+        while let Ok(Token::Property(property)) = tokens.next_token() {
+            if tokens.name(property.name) == Ok(name.as_bytes()) {
+                return Some(property.value);
+            }
+        }
+        None
     }
 
     /// Returns a property of exactly one cell; `None` also where it has another size.
-    pub(crate) fn cell(&self, name: &str) -> Option<u32> {
+    pub(crate) fn cell(&self, name: Name) -> Option<u32> {
         let bytes: [u8; 4] = self.property(name)?.try_into().ok()?;
         Some(u32::from_be_bytes(bytes))
     }
@@ -170,7 +203,7 @@ impl<'a> TreeNode<'a> {
     /// Returns a property's cells, which must be whole.
     pub(crate) fn cells(
         &self,
-        name: &'static str,
+        name: Name,
         wanted: &'static str,
     ) -> Result<Option<Cells<'a>>, BoardError> {
         let Some(value) = self.property(name) else {
@@ -186,41 +219,31 @@ impl<'a> TreeNode<'a> {
     /// Returns a property that is one string, with its NUL removed.
     pub(crate) fn text(
         &self,
-        name: &'static str,
+        name: Name,
         wanted: &'static str,
     ) -> Result<Option<&'a str>, BoardError> {
         let Some(value) = self.property(name) else {
             return Ok(None);
         };
-        let text = value
-            .strip_suffix(&[0])
-            .filter(|text| !text.contains(&0))
-            .and_then(|text| core::str::from_utf8(text).ok());
-        match text {
+        match text(value) {
             Some(text) => Ok(Some(text)),
             None => Err(self.bad(name, PropertyValue::Bytes(value.len()), wanted)),
         }
     }
 
-    /// Gives the strings of a string list; what is not UTF-8 is left out.
-    pub(crate) fn strings(&self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+    /// Gives the strings of a string list.
+    pub(crate) fn strings(&self, name: Name) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let value = self.property(name).unwrap_or_default();
         value
             .strip_suffix(&[0])
             .unwrap_or_default()
             .split(|byte| *byte == 0)
-            .filter_map(|text| core::str::from_utf8(text).ok())
             .filter(|text| !text.is_empty())
-    }
-
-    /// Tells whether the node's list of what it is compatible with has `compatible`.
-    pub(crate) fn is_compatible(&self, compatible: &str) -> bool {
-        self.strings("compatible").any(|text| text == compatible)
     }
 
     /// Tells whether the node may be used (Devicetree Specification, 2.3.4).
     pub(crate) fn is_enabled(&self) -> bool {
-        match self.property("status") {
+        match self.property(Name::Status) {
             Some(status) => status == b"okay\0" || status == b"ok\0",
             None => true,
         }
@@ -233,51 +256,83 @@ impl<'a> TreeNode<'a> {
 
     /// Returns the phandle of the controller that the node's interrupts go to.
     pub(crate) fn interrupt_parent(&self) -> Option<u32> {
-        self.interrupt_parent
+        self.cell(Name::InterruptParent).or(self.inherited_parent)
     }
 
     /// Makes the error for a property's value.
     pub(crate) fn bad(
         &self,
-        property: &'static str,
+        property: Name,
         value: PropertyValue,
         wanted: &'static str,
     ) -> BoardError {
         BoardError::BadProperty {
             node: self.path(),
-            property,
+            property: property.text(),
             value,
             wanted,
         }
     }
 
     /// Makes the error for a property that is missing.
-    pub(crate) fn missing(&self, property: &'static str, wanted: &'static str) -> BoardError {
+    pub(crate) fn missing(&self, property: Name, wanted: &'static str) -> BoardError {
         BoardError::MissingProperty {
             node: self.path(),
-            property,
+            property: property.text(),
             wanted,
         }
     }
 
-    fn enter(&self, child: FdtNode<'a>) -> Result<TreeNode<'a>, BoardError> {
-        let mut names = self.names.clone();
-        if names.try_push(child.name()).is_err() {
-            return Err(BoardError::TooDeep { node: self.path() });
+    /// Becomes a child, without properties yet.
+    fn enter(
+        &mut self,
+        name: &'a [u8],
+        tokens: &Tokens<'a>,
+        inherited: Option<&Inherited>,
+    ) -> Result<(), BoardError> {
+        if self.names.is_full() {
+            return Err(self.too_deep());
         }
-        let mut node = TreeNode {
-            node: child,
-            names,
-            space: self.child_space.clone(),
-            child_space: AddressSpace::none(),
-            interrupt_parent: self.interrupt_parent,
-        };
-        if let Some(parent) = node.cell("interrupt-parent") {
-            node.interrupt_parent = Some(parent);
+        self.names.push(name);
+        self.values = [None; NAMES];
+        self.tokens = tokens.clone();
+        if let Some(inherited) = inherited {
+            self.space = inherited.space.clone();
+            self.inherited_parent = inherited.interrupt_parent;
         }
-        node.child_space = AddressSpace::below(&node, &self.child_space);
-        Ok(node)
+        Ok(())
     }
+
+    fn too_deep(&self) -> BoardError {
+        BoardError::TooDeep { node: self.path() }
+    }
+
+    fn inherited(&self) -> Inherited {
+        Inherited {
+            space: if self.names.is_empty() {
+                AddressSpace::of_root(self)
+            } else {
+                AddressSpace::below(self, &self.space)
+            },
+            interrupt_parent: self.interrupt_parent(),
+        }
+    }
+}
+
+/// Returns a name without its unit address.
+pub(crate) fn base_name(name: &[u8]) -> &[u8] {
+    match name.iter().position(|byte| *byte == b'@') {
+        Some(end) => name.get(..end).unwrap_or(name),
+        None => name,
+    }
+}
+
+/// Returns a value that is one string, without its NUL.
+pub(crate) fn text(value: &[u8]) -> Option<&str> {
+    value
+        .strip_suffix(&[0])
+        .filter(|text| !text.contains(&0))
+        .and_then(|text| core::str::from_utf8(text).ok())
 }
 
 /// The 32-bit big-endian cells of a property.

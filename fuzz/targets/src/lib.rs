@@ -8,6 +8,7 @@
 pub mod archive;
 pub mod board;
 pub mod devices;
+pub mod fdt;
 pub mod guest_image;
 pub mod input;
 pub mod manifest;
@@ -49,6 +50,12 @@ pub const TARGETS: &[Target] = &[
         run: devices::run,
         seeds: devices::seeds,
         runs: 60_000,
+    },
+    Target {
+        name: "fdt",
+        run: fdt::run,
+        seeds: fdt::seeds,
+        runs: 30_000,
     },
     Target {
         name: "guest_image",

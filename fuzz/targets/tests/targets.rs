@@ -28,6 +28,7 @@ targets!(
     archive,
     board,
     devices,
+    fdt,
     guest_image,
     manifest,
     pack_toml,

@@ -19,6 +19,7 @@ const LAYERS: [&[&str]; 4] = [
         "device-model",
         "device-model-derive",
         "event-log",
+        "fdt",
         "archive",
         "board",
         "guest-image",
@@ -31,7 +32,11 @@ const LAYERS: [&[&str]; 4] = [
 ];
 
 /// Dependencies inside a layer that are meant.
-const BESIDE: [(&str, &str); 6] = [
+const BESIDE: [(&str, &str); 9] = [
+    // The flattened trees that each of them reads or writes.
+    ("board", "fdt"),
+    ("guest-dtb", "fdt"),
+    ("manifest", "fdt"),
     // The manifest names files of an archive and places what they hold.
     ("manifest", "archive"),
     ("manifest", "guest-image"),
