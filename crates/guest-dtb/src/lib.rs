@@ -6,10 +6,10 @@
 //!
 //! ```
 //! use addr::{IntId, Ipa, IpaRange};
-//! use guest_dtb::{DeviceKind, GuestDevice, GuestMachine};
+//! use guest_dtb::{DeviceKind, GuestDevice, GuestMachine, Seeds};
 //!
 //! let range = |start, size| IpaRange::new(Ipa::new(start), size).unwrap();
-//! let blob = guest_dtb::build(&GuestMachine {
+//! let tree = guest_dtb::build(&GuestMachine {
 //!     vcpus: 2,
 //!     memory: &[range(0x4000_0000, 0x1000_0000)],
 //!     distributor: range(0x0800_0000, 0x1_0000),
@@ -21,10 +21,12 @@
 //!     }],
 //!     bootargs: "console=ttyAMA0",
 //!     initrd: None,
-//!     rng_seed: None,
-//!     kaslr_seed: None,
 //! })?;
-//! # assert!(!blob.is_empty());
+//! let mut blob = tree.bytes().to_vec();
+//! // Each start of the guest has seeds of its own.
+//! for patch in tree.patches(Some(&Seeds { random: [7; 32], kaslr: [9; 8] })) {
+//!     blob[patch.offset..][..patch.bytes.len()].copy_from_slice(patch.bytes);
+//! }
 //! # Ok::<(), guest_dtb::GuestDtbError>(())
 //! ```
 
@@ -39,21 +41,21 @@ extern crate alloc;
 mod check;
 mod devices;
 mod nodes;
+mod seeds;
 
 #[cfg(test)]
 mod tests;
 
 pub use check::GuestDtbError;
+pub use seeds::{GuestTree, Patch, Seeds};
 
 use addr::{IntId, IpaRange};
-use alloc::vec::Vec;
-use dtoolkit::model::DeviceTree;
 
 /// The longest command line in bytes: what arm64 Linux takes (COMMAND_LINE_SIZE less its NUL).
 pub const MAX_BOOTARGS: usize = 2047;
 
-/// A VM as its guest shall see it. Holds secrets (the seeds), so that it has no `Debug`.
-#[derive(Clone, Copy)]
+/// A VM as its guest shall see it.
+#[derive(Clone, Copy, Debug)]
 pub struct GuestMachine<'a> {
     /// Number of vCPUs; their affinities are those of [`addr::Mpidr::of_vcpu`].
     pub vcpus: u16,
@@ -70,10 +72,6 @@ pub struct GuestMachine<'a> {
     pub bootargs: &'a str,
     /// Where the initial RAM disk lies.
     pub initrd: Option<IpaRange>,
-    /// Random bytes for the guest's random number generator.
-    pub rng_seed: Option<&'a [u8]>,
-    /// Randomness for the place of the guest's kernel.
-    pub kaslr_seed: Option<u64>,
 }
 
 /// A device of a VM.
@@ -108,15 +106,13 @@ pub enum DeviceKind {
     VirtioMmio,
 }
 
-/// Builds the flattened device tree of a VM (Devicetree Specification 0.4, chapter 5).
+/// Builds the flattened device tree of a VM (Devicetree Specification 0.4, chapter 5), in one pass.
 ///
 /// # Errors
 /// [`GuestDtbError`] if the description contradicts itself: ranges that overlap, interrupts that
 /// are missing, shared or not SPIs, too small a redistributor range, a command line that no guest
 /// could read.
-pub fn build(machine: &GuestMachine<'_>) -> Result<Vec<u8>, GuestDtbError> {
+pub fn build(machine: &GuestMachine<'_>) -> Result<GuestTree, GuestDtbError> {
     check::check(machine)?;
-    let mut tree = DeviceTree::new();
-    nodes::fill(&mut tree.root, machine);
-    Ok(tree.to_dtb())
+    Ok(nodes::tree(machine))
 }

@@ -1,13 +1,52 @@
 //! The nodes that every VM has. The bindings are those of Linux (Documentation/devicetree/bindings)
 //! and of the Devicetree Specification.
 
+use crate::seeds::{GuestTree, KASLR, RANDOM};
 use crate::{DeviceKind, GuestMachine, devices};
 use addr::{IntId, IpaRange, Mpidr, VcpuIndex};
-use alloc::format;
-use alloc::string::String;
-use alloc::vec::Vec;
-use dtoolkit::ToPropertyValue;
-use dtoolkit::model::{DeviceTreeNode, DeviceTreeProperty};
+
+fdt::names! {
+    /// The properties that are written.
+    pub(crate) enum Name {
+        AddressCells = "#address-cells",
+        AlwaysOn = "always-on",
+        Bootargs = "bootargs",
+        ClockCells = "#clock-cells",
+        ClockFrequency = "clock-frequency",
+        ClockNames = "clock-names",
+        ClockOutputNames = "clock-output-names",
+        Clocks = "clocks",
+        Compatible = "compatible",
+        DeviceType = "device_type",
+        DmaCoherent = "dma-coherent",
+        EnableMethod = "enable-method",
+        GpioCells = "#gpio-cells",
+        GpioController = "gpio-controller",
+        Gpios = "gpios",
+        InitrdEnd = "linux,initrd-end",
+        InitrdStart = "linux,initrd-start",
+        InterruptCells = "#interrupt-cells",
+        InterruptController = "interrupt-controller",
+        InterruptParent = "interrupt-parent",
+        Interrupts = "interrupts",
+        KaslrSeed = "kaslr-seed",
+        Label = "label",
+        LinuxCode = "linux,code",
+        Method = "method",
+        Model = "model",
+        Phandle = "phandle",
+        Ranges = "ranges",
+        RedistributorRegions = "#redistributor-regions",
+        Reg = "reg",
+        RngSeed = "rng-seed",
+        Serial0 = "serial0",
+        SizeCells = "#size-cells",
+        StdoutPath = "stdout-path",
+    }
+}
+
+/// What the nodes are written with.
+pub(crate) type Writer = fdt::Writer<Name>;
 
 /// The phandle of the interrupt controller.
 const GIC_PHANDLE: u32 = 1;
@@ -25,60 +64,51 @@ const LEVEL_HIGH: u32 = 4;
 /// virtual, EL2.
 const TIMER_PPIS: [u32; 4] = [13, 14, 11, 10];
 
-/// Puts the whole machine into the root node.
-pub(crate) fn fill(root: &mut DeviceTreeNode, machine: &GuestMachine<'_>) {
-    set(root, "compatible", "linux,dummy-virt");
-    set(root, "model", "linux,dummy-virt");
-    set(root, "#address-cells", 2u32);
-    set(root, "#size-cells", 2u32);
-    set(root, "interrupt-parent", GIC_PHANDLE);
-    root.add_child(psci());
-    for bank in machine.memory {
-        root.add_child(memory(*bank));
-    }
-    for device in machine.devices {
-        devices::add(root, device);
-    }
-    root.add_child(interrupt_controller(machine));
-    root.add_child(cpus(machine.vcpus));
-    root.add_child(timer());
-    root.add_child(clock());
-    let console = machine
-        .devices
-        .iter()
-        .find(|device| device.kind == DeviceKind::Pl011)
-        .map(|device| format!("/{}", devices::name(device)));
-    if let Some(path) = &console {
-        let mut aliases = node("aliases");
-        set(&mut aliases, "serial0", path.as_str());
-        root.add_child(aliases);
-    }
-    root.add_child(chosen(machine, console));
-}
+/// Bytes of a tree's fixed part, of each vCPU's node and of each device's, rounded up: what is
+/// allocated at once.
+const FIXED_SIZE: usize = 2048;
+const VCPU_SIZE: usize = 128;
+const DEVICE_SIZE: usize = 256;
 
-/// Makes an empty node.
-pub(crate) fn node(name: impl Into<String>) -> DeviceTreeNode {
-    // Names are ours, and a test has every blob validated: unchecked spares an error that can't be.
-    DeviceTreeNode::new_unchecked(name)
-}
-
-/// Adds a property.
-pub(crate) fn set(node: &mut DeviceTreeNode, name: &str, value: impl ToPropertyValue) {
-    node.add_property(DeviceTreeProperty::new_unchecked(name, value));
-}
-
-/// Adds a property without a value.
-pub(crate) fn flag(node: &mut DeviceTreeNode, name: &str) {
-    set(node, name, [0u8; 0]);
+/// Writes the whole machine.
+pub(crate) fn tree(machine: &GuestMachine<'_>) -> GuestTree {
+    let capacity = usize::from(machine.vcpus)
+        .saturating_mul(VCPU_SIZE)
+        .saturating_add(machine.devices.len().saturating_mul(DEVICE_SIZE))
+        .saturating_add(machine.bootargs.len())
+        .saturating_add(FIXED_SIZE);
+    let mut writer = Writer::new(capacity);
+    let mut seeds = (0, 0);
+    writer.node("", |root| {
+        root.text(Name::Compatible, "linux,dummy-virt");
+        root.text(Name::Model, "linux,dummy-virt");
+        root.cell(Name::AddressCells, 2);
+        root.cell(Name::SizeCells, 2);
+        root.cell(Name::InterruptParent, GIC_PHANDLE);
+        root.node("psci", psci);
+        for bank in machine.memory {
+            memory(root, *bank);
+        }
+        for device in machine.devices {
+            devices::add(root, device);
+        }
+        interrupt_controller(root, machine);
+        root.node("cpus", |cpus| vcpus(cpus, machine.vcpus));
+        root.node("timer", timer);
+        root.node("apb-pclk", clock);
+        seeds = aliases_and_chosen(root, machine);
+    });
+    let (random, kaslr) = seeds;
+    GuestTree {
+        blob: writer.finish(),
+        random,
+        kaslr,
+    }
 }
 
 /// Adds `reg`, with two cells each for address and size.
-pub(crate) fn reg(node: &mut DeviceTreeNode, ranges: &[IpaRange]) {
-    let numbers = ranges
-        .iter()
-        .flat_map(|range| [range.start().get(), range.size()]);
-    let bytes: Vec<u8> = numbers.flat_map(u64::to_be_bytes).collect();
-    set(node, "reg", bytes);
+pub(crate) fn reg(writer: &mut Writer, range: IpaRange) {
+    writer.numbers(Name::Reg, &[range.start().get(), range.size()]);
 }
 
 /// Returns the specifier of a level-sensitive SPI.
@@ -87,91 +117,98 @@ pub(crate) fn specifier(interrupt: IntId) -> [u32; 3] {
     [SPI, number, LEVEL_HIGH]
 }
 
-fn psci() -> DeviceTreeNode {
-    let mut psci = node("psci");
-    set(
-        &mut psci,
-        "compatible",
-        ["arm,psci-1.0", "arm,psci-0.2"].as_slice(),
-    );
-    set(&mut psci, "method", "hvc");
-    psci
+fn psci(psci: &mut Writer) {
+    psci.texts(Name::Compatible, &["arm,psci-1.0", "arm,psci-0.2"]);
+    psci.text(Name::Method, "hvc");
 }
 
-fn memory(bank: IpaRange) -> DeviceTreeNode {
-    let mut memory = node(format!("memory@{:x}", bank.start().get()));
-    set(&mut memory, "device_type", "memory");
-    reg(&mut memory, &[bank]);
-    memory
+fn memory(root: &mut Writer, bank: IpaRange) {
+    root.node_at("memory", bank.start().get(), |memory| {
+        memory.text(Name::DeviceType, "memory");
+        reg(memory, bank);
+    });
 }
 
-fn interrupt_controller(machine: &GuestMachine<'_>) -> DeviceTreeNode {
-    let mut gic = node(format!("intc@{:x}", machine.distributor.start().get()));
-    set(&mut gic, "compatible", "arm,gic-v3");
-    flag(&mut gic, "interrupt-controller");
-    set(&mut gic, "#interrupt-cells", 3u32);
-    set(&mut gic, "#address-cells", 2u32);
-    set(&mut gic, "#size-cells", 2u32);
-    flag(&mut gic, "ranges");
-    set(&mut gic, "#redistributor-regions", 1u32);
-    reg(&mut gic, &[machine.distributor, machine.redistributors]);
-    set(&mut gic, "phandle", GIC_PHANDLE);
-    gic
+fn interrupt_controller(root: &mut Writer, machine: &GuestMachine<'_>) {
+    let (distributor, redistributors) = (machine.distributor, machine.redistributors);
+    root.node_at("intc", distributor.start().get(), |gic| {
+        gic.text(Name::Compatible, "arm,gic-v3");
+        gic.flag(Name::InterruptController);
+        gic.cell(Name::InterruptCells, 3);
+        gic.cell(Name::AddressCells, 2);
+        gic.cell(Name::SizeCells, 2);
+        gic.flag(Name::Ranges);
+        gic.cell(Name::RedistributorRegions, 1);
+        gic.numbers(
+            Name::Reg,
+            &[
+                distributor.start().get(),
+                distributor.size(),
+                redistributors.start().get(),
+                redistributors.size(),
+            ],
+        );
+        gic.cell(Name::Phandle, GIC_PHANDLE);
+    });
 }
 
-fn cpus(count: u16) -> DeviceTreeNode {
-    let mut cpus = node("cpus");
-    set(&mut cpus, "#address-cells", 2u32);
-    set(&mut cpus, "#size-cells", 0u32);
+fn vcpus(cpus: &mut Writer, count: u16) {
+    cpus.cell(Name::AddressCells, 2);
+    cpus.cell(Name::SizeCells, 0);
     for index in 0..count {
         let affinity = Mpidr::of_vcpu(VcpuIndex::new(index)).get();
-        let mut cpu = node(format!("cpu@{affinity:x}"));
-        set(&mut cpu, "device_type", "cpu");
-        set(&mut cpu, "compatible", "arm,armv8");
-        set(&mut cpu, "enable-method", "psci");
-        set(&mut cpu, "reg", affinity);
-        cpus.add_child(cpu);
+        cpus.node_at("cpu", affinity, |cpu| {
+            cpu.text(Name::DeviceType, "cpu");
+            cpu.text(Name::Compatible, "arm,armv8");
+            cpu.text(Name::EnableMethod, "psci");
+            cpu.numbers(Name::Reg, &[affinity]);
+        });
     }
-    cpus
 }
 
-fn timer() -> DeviceTreeNode {
-    let mut timer = node("timer");
-    set(&mut timer, "compatible", "arm,armv8-timer");
+fn timer(timer: &mut Writer) {
+    timer.text(Name::Compatible, "arm,armv8-timer");
     let interrupts = TIMER_PPIS.map(|number| [PPI, number, LEVEL_HIGH]);
-    set(&mut timer, "interrupts", interrupts.as_flattened());
+    timer.cells(Name::Interrupts, interrupts.as_flattened());
     // A vCPU that waits keeps its timer.
-    flag(&mut timer, "always-on");
-    timer
+    timer.flag(Name::AlwaysOn);
 }
 
-fn clock() -> DeviceTreeNode {
-    let mut clock = node("apb-pclk");
-    set(&mut clock, "compatible", "fixed-clock");
-    set(&mut clock, "#clock-cells", 0u32);
-    set(&mut clock, "clock-frequency", 24_000_000u32);
-    set(&mut clock, "clock-output-names", "clk24mhz");
-    set(&mut clock, "phandle", CLOCK_PHANDLE);
-    clock
+fn clock(clock: &mut Writer) {
+    clock.text(Name::Compatible, "fixed-clock");
+    clock.cell(Name::ClockCells, 0);
+    clock.cell(Name::ClockFrequency, 24_000_000);
+    clock.text(Name::ClockOutputNames, "clk24mhz");
+    clock.cell(Name::Phandle, CLOCK_PHANDLE);
 }
 
-fn chosen(machine: &GuestMachine<'_>, console: Option<String>) -> DeviceTreeNode {
-    let mut chosen = node("chosen");
-    if !machine.bootargs.is_empty() {
-        set(&mut chosen, "bootargs", machine.bootargs);
+/// Adds the last two nodes; returns where the values of the two seeds begin.
+fn aliases_and_chosen(root: &mut Writer, machine: &GuestMachine<'_>) -> (usize, usize) {
+    let console = machine
+        .devices
+        .iter()
+        .find(|device| device.kind == DeviceKind::Pl011)
+        .map(|device| (devices::name(device.kind), device.range.start().get()));
+    if let Some((name, address)) = console {
+        root.node("aliases", |aliases| {
+            aliases.path(Name::Serial0, name, address);
+        });
     }
-    if let Some(path) = console {
-        set(&mut chosen, "stdout-path", path);
-    }
-    if let Some(range) = machine.initrd {
-        set(&mut chosen, "linux,initrd-start", range.start().get());
-        set(&mut chosen, "linux,initrd-end", range.end().get());
-    }
-    if let Some(seed) = machine.rng_seed {
-        set(&mut chosen, "rng-seed", seed);
-    }
-    if let Some(seed) = machine.kaslr_seed {
-        set(&mut chosen, "kaslr-seed", seed);
-    }
-    chosen
+    let mut seeds = (0, 0);
+    root.node("chosen", |chosen| {
+        if !machine.bootargs.is_empty() {
+            chosen.text(Name::Bootargs, machine.bootargs);
+        }
+        if let Some((name, address)) = console {
+            chosen.path(Name::StdoutPath, name, address);
+        }
+        if let Some(range) = machine.initrd {
+            chosen.numbers(Name::InitrdStart, &[range.start().get()]);
+            chosen.numbers(Name::InitrdEnd, &[range.end().get()]);
+        }
+        let random = chosen.bytes(Name::RngSeed, &[0; RANDOM]);
+        let kaslr = chosen.bytes(Name::KaslrSeed, &[0; KASLR]);
+        seeds = (random.start, kaslr.start);
+    });
+    seeds
 }

@@ -5,6 +5,7 @@ use addr::{Ipa, Mpidr};
 use alloc::format;
 use alloc::string::ToString;
 use alloc::vec;
+use alloc::vec::Vec;
 use board::{Board, Conduit, PsciVersion};
 use dtoolkit::fdt::Fdt;
 use dtoolkit::standard::NodeStandard;
@@ -37,8 +38,26 @@ fn devices() -> [GuestDevice; 6] {
     ]
 }
 
-/// Builds a full machine after `edit`.
+const SEEDS: Seeds = Seeds {
+    random: [7; 32],
+    kaslr: 0x0123_4567_89ab_cdef_u64.to_be_bytes(),
+};
+
+/// Returns the blob that a guest finds.
+fn with_seeds(tree: &GuestTree, seeds: Option<&Seeds>) -> Vec<u8> {
+    let mut blob = tree.bytes().to_vec();
+    for patch in tree.patches(seeds) {
+        blob[patch.offset..][..patch.bytes.len()].copy_from_slice(patch.bytes);
+    }
+    blob
+}
+
+/// Builds a full machine after `edit`, with seeds.
 fn built<'a>(edit: impl FnOnce(&mut GuestMachine<'a>)) -> Result<Vec<u8>, GuestDtbError> {
+    Ok(with_seeds(&tree(edit)?, Some(&SEEDS)))
+}
+
+fn tree<'a>(edit: impl FnOnce(&mut GuestMachine<'a>)) -> Result<GuestTree, GuestDtbError> {
     let devices: &'static [GuestDevice] = Vec::from(devices()).leak();
     let memory: &'static [IpaRange] = vec![range(0x4000_0000, 0x1000_0000)].leak();
     let mut machine = GuestMachine {
@@ -49,8 +68,6 @@ fn built<'a>(edit: impl FnOnce(&mut GuestMachine<'a>)) -> Result<Vec<u8>, GuestD
         devices,
         bootargs: "console=ttyAMA0 quiet",
         initrd: Some(range(0x4800_0000, 0x10_0001)),
-        rng_seed: Some(&[7; 32]),
-        kaslr_seed: Some(0x0123_4567_89ab_cdef),
     };
     edit(&mut machine);
     build(&machine)
@@ -146,6 +163,34 @@ fn devices_stand_in_the_order_and_with_the_bindings_that_linux_knows() {
 }
 
 #[test]
+fn seeds_are_all_that_differs_between_two_starts() {
+    let tree = tree(|_| ()).unwrap();
+    let other = Seeds {
+        random: [8; 32],
+        kaslr: [9; 8],
+    };
+    let (one, two) = (
+        with_seeds(&tree, Some(&SEEDS)),
+        with_seeds(&tree, Some(&other)),
+    );
+    let different = one.iter().zip(&two).filter(|(a, b)| a != b).count();
+    assert_eq!((one.len(), different), (two.len(), 40));
+    let seed = Board::discover(&two).unwrap().chosen.rng_seed;
+    assert_eq!(seed, [8; 32]);
+    // Zeros would be taken for random numbers.
+    let without = Board::discover(&with_seeds(&tree, None)).unwrap();
+    assert_eq!(without.chosen.rng_seed, []);
+    assert_eq!(without.chosen.bootargs, "console=ttyAMA0 quiet");
+}
+
+#[test]
+fn what_is_allocated_at_once_is_enough() {
+    let tree = tree(|machine| machine.vcpus = 123).unwrap();
+    let capacity = 123 * 128 + 6 * 256 + 21 + 2048;
+    assert_eq!(tree.blob.capacity(), capacity);
+}
+
+#[test]
 fn phandles_are_unique() {
     let blob = built(|_| ()).unwrap();
     let root = Fdt::new(&blob).unwrap().root();
@@ -161,14 +206,13 @@ fn phandles_are_unique() {
 
 #[test]
 fn what_is_not_given_is_left_out() {
-    let blob = built(|machine| {
+    let tree = tree(|machine| {
         machine.bootargs = "";
         machine.initrd = None;
-        machine.rng_seed = None;
-        machine.kaslr_seed = None;
         machine.devices = &[];
     })
     .unwrap();
+    let blob = with_seeds(&tree, None);
     let tree = Fdt::new(&blob).unwrap();
     let chosen = tree.find_node("/chosen").unwrap();
     assert_eq!(chosen.properties().count(), 0);

@@ -6,7 +6,7 @@ use addr::VmId;
 use alloc::string::String;
 use archive::ArchiveError;
 use core::fmt;
-use dtoolkit::error::FdtParseError;
+use fdt::FdtError;
 use guest_image::{ImageError, LayoutError, map};
 
 /// A place in a description and what is wrong there.
@@ -49,7 +49,7 @@ pub enum Problem {
         bytes: usize,
     },
     /// The manifest is no device tree.
-    Tree(FdtParseError),
+    Tree(FdtError),
     /// The archive is no archive.
     Archive(ArchiveError),
     /// The archive has no manifest.

@@ -1,7 +1,7 @@
 //! Reads a description from a device tree that anybody may have written.
 //!
 //! The work is bounded by the size of the manifest, which is bounded itself: a fixed number of
-//! passes over each node, no recursion. What is read is well-formed and within the limits on
+//! passes over each node and what is below it, no recursion. What is read is well-formed and within the limits on
 //! numbers of things; whether it can be done is for [`crate::validate`] to say.
 
 use crate::error::{ManifestError, Place, Problem};
@@ -14,8 +14,7 @@ use addr::{CpuId, Ipa, VmId};
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use dtoolkit::fdt::{Fdt, FdtNode};
-use dtoolkit::{Node, Property};
+use fdt::{Fdt, Node};
 
 /// Reads the description that [`crate::to_dtb`] has written.
 ///
@@ -29,8 +28,10 @@ pub fn from_dtb(bytes: &[u8]) -> Result<Description, ManifestError> {
         let bytes = bytes.len();
         return Err(whole(Problem::ManifestTooLarge { bytes }));
     }
-    let fdt = Fdt::new(bytes).map_err(|error| whole(Problem::Tree(error)))?;
-    let root = Reader::new(fdt.root(), Place::Whole);
+    let root = Fdt::exact(bytes)
+        .and_then(|fdt| fdt.check())
+        .map_err(|error| whole(Problem::Tree(error)))?;
+    let root = Reader::new(root, Place::Whole);
     // The version first: a later one may have other keys.
     let compatible = root.string(tree::COMPATIBLE)?;
     if compatible != COMPATIBLE {
@@ -40,8 +41,8 @@ pub fn from_dtb(bytes: &[u8]) -> Result<Description, ManifestError> {
     root.check(&[tree::COMPATIBLE], &[tree::VMS], "compatible, vms")?;
     let mut vms = Vec::new();
     let list = root.child(tree::VMS)?;
-    if let Some(property) = list.node.properties().next() {
-        return Err(list.unknown(property.name(), "vm@0, vm@1 and so on"));
+    if let Some((name, _)) = list.node.properties().next() {
+        return Err(list.unknown(name, "vm@0, vm@1 and so on"));
     }
     for node in list.node.children() {
         if vms.len() == limits::MAX_VMS {
@@ -64,11 +65,12 @@ const VM_PROPERTIES: [&str; 8] = [
     Key::WarmReset.name(),
 ];
 
-fn read_vm(node: FdtNode<'_>, index: usize) -> Result<VmDescription, ManifestError> {
+fn read_vm(node: Node<'_>, index: usize) -> Result<VmDescription, ManifestError> {
     let vm = VmId::new(u16::try_from(index).unwrap_or(u16::MAX));
     let reader = Reader::new(node, Place::Vm(vm));
-    if node.name() != format!("{}@{index:x}", tree::VM) {
-        return Err(reader.unknown(node.name(), "vm@0, vm@1 and so on, in this order"));
+    let name = reader.node.name();
+    if name != format!("{}@{index:x}", tree::VM).as_bytes() {
+        return Err(reader.unknown(name, "vm@0, vm@1 and so on, in this order"));
     }
     reader.check(
         &VM_PROPERTIES,
@@ -164,15 +166,15 @@ fn read_warm_reset(reader: &Reader<'_>, vm: VmId) -> Result<WarmReset, ManifestE
 
 fn read_devices(reader: &Reader<'_>) -> Result<Vec<Device>, ManifestError> {
     let mut devices = Vec::new();
-    if let Some(property) = reader.node.properties().next() {
-        return Err(reader.unknown(property.name(), "the nodes of devices"));
+    if let Some((name, _)) = reader.node.properties().next() {
+        return Err(reader.unknown(name, "the nodes of devices"));
     }
     for node in reader.node.children() {
         let name = node.name();
-        let device = Device::from_name(name).ok_or_else(|| {
-            reader.place.error(Problem::UnknownDevice {
-                name: name.to_string(),
-            })
+        let known = str::from_utf8(name).ok().and_then(Device::from_name);
+        let device = known.ok_or_else(|| {
+            let name = String::from_utf8_lossy(name).into_owned();
+            reader.place.error(Problem::UnknownDevice { name })
         })?;
         // This bounds the list too.
         if devices.contains(&device) {
@@ -188,12 +190,12 @@ fn read_devices(reader: &Reader<'_>) -> Result<Vec<Device>, ManifestError> {
 
 /// A node, and the place that errors about it name.
 struct Reader<'a> {
-    node: FdtNode<'a>,
+    node: Node<'a>,
     place: Place,
 }
 
 impl<'a> Reader<'a> {
-    fn new(node: FdtNode<'a>, place: Place) -> Self {
+    fn new(node: Node<'a>, place: Place) -> Self {
         Self { node, place }
     }
 
@@ -212,8 +214,8 @@ impl<'a> Reader<'a> {
         known: &'static str,
     ) -> Result<(), ManifestError> {
         let mut seen = Vec::new();
-        for property in self.node.properties() {
-            self.check_name(property.name(), properties, &mut seen, known)?;
+        for (name, _) in self.node.properties() {
+            self.check_name(name, properties, &mut seen, known)?;
         }
         seen.clear();
         for child in self.node.children() {
@@ -225,12 +227,12 @@ impl<'a> Reader<'a> {
     /// Checks one name; `seen` never gets longer than `allowed`.
     fn check_name<'n>(
         &self,
-        name: &str,
+        name: &[u8],
         allowed: &[&'n str],
         seen: &mut Vec<&'n str>,
         known: &'static str,
     ) -> Result<(), ManifestError> {
-        let Some(name) = allowed.iter().find(|allowed| **allowed == name) else {
+        let Some(name) = allowed.iter().find(|known| known.as_bytes() == name) else {
             return Err(self.unknown(name, known));
         };
         if seen.contains(name) {
@@ -241,8 +243,8 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn unknown(&self, name: &str, known: &'static str) -> ManifestError {
-        let name = name.to_string();
+    fn unknown(&self, name: &[u8], known: &'static str) -> ManifestError {
+        let name = String::from_utf8_lossy(name).into_owned();
         self.place.error(Problem::Unknown { name, known })
     }
 
@@ -262,7 +264,7 @@ impl<'a> Reader<'a> {
     fn child(&self, name: &'static str) -> Result<Reader<'a>, ManifestError> {
         self.node
             .children()
-            .find(|child| child.name() == name)
+            .find(|child| child.name() == name.as_bytes())
             .map(|node| Reader::new(node, self.place))
             .ok_or_else(|| self.place.error(Problem::Missing { name }))
     }
@@ -270,8 +272,8 @@ impl<'a> Reader<'a> {
     fn optional(&self, name: &str) -> Option<&'a [u8]> {
         self.node
             .properties()
-            .find(|property| property.name() == name)
-            .and_then(|property| property.value_as().ok())
+            .find(|(other, _)| *other == name.as_bytes())
+            .map(|(_, value)| value)
     }
 
     fn required(&self, name: &'static str) -> Result<&'a [u8], ManifestError> {

@@ -15,7 +15,7 @@ use bulkhead_core::{Mailbox, Scheduler};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64};
 use device_model::{Bus, BusError, Counters, LineGate, Slot, TimeBase};
-use guest_dtb::{DeviceKind, GuestDevice};
+use guest_dtb::{DeviceKind, GuestDevice, GuestDtbError, GuestMachine};
 use guest_image::map;
 use id_registers::{GuestFeatures, HostIdRegisters};
 use lock::Lock;
@@ -70,6 +70,8 @@ pub enum BootError {
     Stage2 { vm: VmId, error: EditError },
     Gic { vm: VmId, error: ConfigError },
     Bus { vm: VmId, error: BusError },
+    DeviceTree { vm: VmId, error: GuestDtbError },
+    DeviceTreeSize { vm: VmId, bytes: usize },
     Range(RangeError),
 }
 
@@ -85,6 +87,13 @@ impl fmt::Display for BootError {
             Self::Stage2 { vm, error } => write!(f, "VM number {vm}: {error}"),
             Self::Gic { vm, error } => write!(f, "VM number {vm}: {error}"),
             Self::Bus { vm, error } => write!(f, "VM number {vm}: {error}"),
+            Self::DeviceTree { vm, error } => {
+                write!(f, "VM number {vm}: no device tree can be made: {error}")
+            }
+            Self::DeviceTreeSize { vm, bytes } => write!(
+                f,
+                "VM number {vm}: the device tree has {bytes} bytes, which is too large for its place"
+            ),
             Self::Range(error) => error.fmt(f),
         }
     }
@@ -289,7 +298,7 @@ impl Maker<'_> {
             stage2_root,
             vmid: stage2::VmidSlot::new(),
             memory: pieces,
-            images: self.images(ram, files, devices)?,
+            images: self.images(ram, files, &devices)?,
             load: Lock::new(None),
             offset: AtomicU64::new(0),
             warm_reset: self.description.warm_reset,
@@ -421,7 +430,7 @@ impl Maker<'_> {
         &self,
         ram: IpaRange,
         files: &manifest::BootFiles<'static>,
-        devices: Vec<GuestDevice>,
+        devices: &[GuestDevice],
     ) -> Result<Images, BootError> {
         let mut copies = Vec::from([Copy {
             source: files.kernel.data,
@@ -434,17 +443,26 @@ impl Maker<'_> {
             });
         }
         let region = RedistributorRegion::new(self.description.vcpus);
-        Ok(Images {
-            copies,
-            device_tree: files.layout.dtb,
-            entry: files.layout.entry,
-            initrd: files.layout.initrd,
-            command_line: self.description.cmdline.clone(),
-            ram,
+        let tree = guest_dtb::build(&GuestMachine {
+            vcpus: self.description.vcpus,
+            memory: &[ram],
             distributor: map::GICD.range().map_err(BootError::Range)?,
             redistributors: IpaRange::new(map::GICR_BASE, region.size())
                 .map_err(BootError::Range)?,
             devices,
+            bootargs: &self.description.cmdline,
+            initrd: files.layout.initrd,
+        })
+        .map_err(|error| BootError::DeviceTree { vm: self.id, error })?;
+        let (bytes, place) = (tree.bytes().len(), files.layout.dtb);
+        if u64::try_from(bytes).is_ok_and(|bytes| bytes > place.size()) {
+            return Err(BootError::DeviceTreeSize { vm: self.id, bytes });
+        }
+        Ok(Images {
+            copies,
+            device_tree: place,
+            tree,
+            entry: files.layout.entry,
         })
     }
 }

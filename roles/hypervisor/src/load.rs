@@ -14,7 +14,7 @@ use bulkhead_core::vcpu_state::VcpuEdge;
 use bulkhead_core::vm_state::VmEdge;
 use core::fmt;
 use core::sync::atomic::Ordering;
-use guest_dtb::{GuestDevice, GuestDtbError, GuestMachine};
+use guest_dtb::{GuestTree, Seeds};
 use machine::{GuestMemory, GuestMemoryError, Hardware};
 
 /// The most bytes that one step copies: what fits in the bound on a stay in EL2.
@@ -27,13 +27,8 @@ pub(crate) const NOBODY: u16 = u16::MAX;
 pub(crate) struct Images {
     pub(crate) copies: Vec<Copy>,
     pub(crate) device_tree: IpaRange,
+    pub(crate) tree: GuestTree,
     pub(crate) entry: Ipa,
-    pub(crate) initrd: Option<IpaRange>,
-    pub(crate) command_line: alloc::string::String,
-    pub(crate) ram: IpaRange,
-    pub(crate) distributor: IpaRange,
-    pub(crate) redistributors: IpaRange,
-    pub(crate) devices: Vec<GuestDevice>,
 }
 
 /// A piece of the boot archive and its place in the VM.
@@ -54,8 +49,6 @@ pub(crate) struct Load {
 enum LoadError {
     Outside { ipa: Ipa },
     Memory(GuestMemoryError),
-    DeviceTree(GuestDtbError),
-    DeviceTreeSize { bytes: usize },
 }
 
 impl fmt::Display for LoadError {
@@ -63,13 +56,6 @@ impl fmt::Display for LoadError {
         match self {
             Self::Outside { ipa } => write!(f, "{ipa} is outside the VM's memory"),
             Self::Memory(error) => error.fmt(f),
-            Self::DeviceTree(error) => write!(f, "no device tree can be made: {error}"),
-            Self::DeviceTreeSize { bytes } => {
-                write!(
-                    f,
-                    "the device tree has {bytes} bytes, which is too large for its place"
-                )
-            }
         }
     }
 }
@@ -158,37 +144,29 @@ impl Hypervisor {
         Ok(Progress::More)
     }
 
+    /// Writes the device tree, with seeds of this start.
     fn write_device_tree<H: Hardware>(&self, hw: &mut H, vm: &Vm) -> Result<(), LoadError> {
         let images = &vm.images;
-        let mut seed = [0; 32];
-        let mut kaslr = [0; 8];
-        let random =
-            random_seed(self, &mut seed).is_some() && random_seed(self, &mut kaslr).is_some();
-        let machine = GuestMachine {
-            vcpus: vm.vcpu_count(),
-            memory: &[images.ram],
-            distributor: images.distributor,
-            redistributors: images.redistributors,
-            devices: &images.devices,
-            bootargs: &images.command_line,
-            initrd: images.initrd,
-            rng_seed: random.then_some(&seed[..]),
-            kaslr_seed: random.then_some(u64::from_le_bytes(kaslr)),
-        };
-        let tree = guest_dtb::build(&machine).map_err(LoadError::DeviceTree)?;
-        let bytes = tree.len();
-        let size = u64::try_from(bytes).unwrap_or(u64::MAX);
-        if size > images.device_tree.size() {
-            return Err(LoadError::DeviceTreeSize { bytes });
-        }
-        let mut done = 0;
-        while let Some(rest) = tree.get(done..).filter(|rest| !rest.is_empty()) {
-            let offset = u64::try_from(done).unwrap_or(u64::MAX);
-            let at = Ipa::new(images.device_tree.start().get().saturating_add(offset));
-            let written = write_guest(hw, vm, at, rest)?;
-            done = done.saturating_add(usize::try_from(written).unwrap_or(usize::MAX));
+        let start = images.device_tree.start();
+        write_all(hw, vm, start, images.tree.bytes())?;
+        let seeds = self.seeds();
+        for patch in images.tree.patches(seeds.as_ref()) {
+            let offset = u64::try_from(patch.offset).unwrap_or(u64::MAX);
+            let at = Ipa::new(start.get().saturating_add(offset));
+            write_all(hw, vm, at, patch.bytes)?;
         }
         Ok(())
+    }
+
+    /// Draws random numbers; `None` if the machine has none.
+    fn seeds(&self) -> Option<Seeds> {
+        let mut seeds = Seeds {
+            random: [0; _],
+            kaslr: [0; _],
+        };
+        random_seed(self, &mut seeds.random)?;
+        random_seed(self, &mut seeds.kaslr)?;
+        Some(seeds)
     }
 
     /// Starts the first vCPU of a VM that has been loaded.
@@ -213,6 +191,18 @@ impl Hypervisor {
             self.enqueue(hw, vm, index);
         }
     }
+}
+
+/// Writes a few bytes to a VM's memory.
+fn write_all<H: Hardware>(hw: &mut H, vm: &Vm, ipa: Ipa, bytes: &[u8]) -> Result<(), LoadError> {
+    let mut done = 0;
+    while let Some(rest) = bytes.get(done..).filter(|rest| !rest.is_empty()) {
+        let offset = u64::try_from(done).unwrap_or(u64::MAX);
+        let at = Ipa::new(ipa.get().saturating_add(offset));
+        let written = write_guest(hw, vm, at, rest)?;
+        done = done.saturating_add(usize::try_from(written).unwrap_or(usize::MAX));
+    }
+    Ok(())
 }
 
 /// Writes to a VM's memory, at most to the end of the piece that holds `ipa`; returns how many bytes.
