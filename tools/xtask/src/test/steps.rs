@@ -287,7 +287,7 @@ fn loom(context: &mut Context) -> Result<Tally> {
         command.args(["--package", package]);
     }
     command
-        .args(["--filterset", "test(loom) | binary(loom)"])
+        .args(["--filterset", "test(loom) | binary(loom*)"])
         .env("RUSTFLAGS", "--cfg loom")
         .env("CARGO_PROFILE_DEV_OPT_LEVEL", "2")
         .env("CARGO_TARGET_DIR", paths::target_dir().join("loom"));
