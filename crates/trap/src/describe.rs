@@ -202,6 +202,22 @@ mod tests {
     }
 
     #[test]
+    fn an_instruction_abort_reads_like_a_sentence() {
+        let registers = ExitRegisters {
+            // EC 0x20, permission fault level 3.
+            esr: Esr::new(0x20 << 26 | 1 << 25 | 0xf),
+            far: 0x1000,
+            hpfar: 0,
+        };
+        let text = registers.to_string();
+        assert!(text.starts_with("instruction fetch"), "{text}");
+        assert!(
+            text.contains("VA 0x1000: permission fault, level 3 ["),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn a_register_trap_names_the_register() {
         let registers = ExitRegisters {
             esr: Esr::new(0x18 << 26 | 1 << 25 | 2 << 20 | 4 << 17 | 1 << 10 | 31 << 5),

@@ -200,6 +200,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_a_write_of_icc_sgi1r_is_recognized_as_one() {
+        // EC 0x18, IL, Op0 3, Op2 5, Op1 0, CRn 12, CRm 11, a write (Arm ARM, ISS of EC 0x18).
+        let write = 0x623a_3016;
+        for register in 0..32_u8 {
+            let esr = write | u64::from(register) << 5;
+            assert_eq!(Esr::new(esr).sgi1_register(), Some(register));
+            for bit in (0..64).filter(|bit| !(5..10).contains(bit)) {
+                assert_eq!(Esr::new(esr ^ 1 << bit).sgi1_register(), None, "{bit}");
+            }
+        }
+    }
+
+    #[test]
     fn every_code_survives_its_class() {
         for code in 0..64 {
             let class = ExceptionClass::from_code(code);

@@ -280,3 +280,63 @@ impl DataAbort {
         self.ipa?.checked_add(access.width.bytes().wrapping_sub(1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_that_of_the_table() {
+        use FaultStatus as F;
+        let at = |kind: fn(Level) -> F, first: u8| {
+            (first..).zip([0, 1, 2, 3].map(|level| kind(Level(level))))
+        };
+        let levels = [
+            (F::AddressSize as fn(Level) -> F, 0x00),
+            (F::Translation, 0x04),
+            (F::AccessFlag, 0x08),
+            (F::Permission, 0x0c),
+            (F::ExternalOnWalk, 0x14),
+            (F::ParityOnWalk, 0x1c),
+            (F::GranuleProtectionOnWalk, 0x24),
+        ];
+        let single = [
+            (0x10, F::External),
+            (0x11, F::TagCheck),
+            (0x12, F::ExternalOnWalk(Level(-2))),
+            (0x13, F::ExternalOnWalk(Level(-1))),
+            (0x18, F::Parity),
+            (0x1a, F::ParityOnWalk(Level(-2))),
+            (0x1b, F::ParityOnWalk(Level(-1))),
+            (0x21, F::Alignment),
+            (0x22, F::GranuleProtectionOnWalk(Level(-2))),
+            (0x23, F::GranuleProtectionOnWalk(Level(-1))),
+            (0x28, F::GranuleProtection),
+            (0x29, F::AddressSize(Level(-1))),
+            (0x2a, F::Translation(Level(-2))),
+            (0x2b, F::Translation(Level(-1))),
+            (0x2c, F::AddressSize(Level(-2))),
+            (0x30, F::TlbConflict),
+            (0x31, F::UnsupportedUpdate),
+            (0x34, F::Lockdown),
+            (0x35, F::UnsupportedAtomic),
+        ];
+        let mut expected: [Option<F>; 64] = [None; 64];
+        let leveled = levels.into_iter().flat_map(|(kind, first)| at(kind, first));
+        for (code, status) in leveled.chain(single) {
+            expected[usize::from(code)] = Some(status);
+        }
+        for code in 0..=u8::MAX {
+            let low = code & 0x3f;
+            let status = expected[usize::from(low)].unwrap_or(F::Other(low));
+            assert_eq!(F::from_code(code), status, "{code:#x}");
+        }
+    }
+
+    #[test]
+    fn stage_2_refuses_by_four_kinds_of_fault() {
+        let refusals = (0..64).filter(|code| FaultStatus::from_code(*code).is_stage2_refusal());
+        let other_levels = [0x29, 0x2a, 0x2b, 0x2c];
+        assert!(refusals.eq((0x00..0x10).chain(other_levels)));
+    }
+}

@@ -162,6 +162,30 @@ mod tests {
     }
 
     #[test]
+    fn every_bit_is_that_of_spsr_el2() {
+        // Arm ARM, SPSR_EL2, exceptions from AArch64.
+        assert_eq!(Pstate::NZCV, 0xf000_0000);
+        assert_eq!(Pstate::TCO, 0x0200_0000);
+        assert_eq!(Pstate::DIT, 0x0100_0000);
+        assert_eq!(Pstate::UAO, 0x0080_0000);
+        assert_eq!(Pstate::PAN, 0x0040_0000);
+        assert_eq!(Pstate::SS, 0x0020_0000);
+        assert_eq!(Pstate::IL, 0x0010_0000);
+        assert_eq!(Pstate::ALLINT, 0x2000);
+        assert_eq!(Pstate::SSBS, 0x1000);
+        assert_eq!(Pstate::BTYPE, 0xc00);
+        assert_eq!(Pstate::DAIF, 0x3c0);
+        assert_eq!(Pstate::RESET.get(), 0x3c5);
+    }
+
+    #[test]
+    fn t32_instructions_are_those_of_aarch32() {
+        for (mode, is_t32) in [(0x30, true), (0x10, false), (0x20, false), (0x00, false)] {
+            assert_eq!(Pstate::new(mode).is_t32(), is_t32, "{mode:#x}");
+        }
+    }
+
+    #[test]
     fn it_state_survives_its_two_halves() {
         for it in 0..256 {
             let state = Pstate::new(0xf000_0030).with_it_state(it);

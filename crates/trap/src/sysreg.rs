@@ -253,6 +253,7 @@ mod tests {
         let ids: HashSet<_> = SysRegId::NAMES.iter().map(|(id, _)| *id).collect();
         assert_eq!(ids.len(), SysRegId::NAMES.len());
         assert_eq!(SysRegId::OSLAR_EL1.to_string(), "OSLAR_EL1");
+        assert_eq!(std::format!("{:?}", SysRegId::OSLAR_EL1), "OSLAR_EL1");
         assert_eq!(SysRegId::new(3, 7, 15, 2, 1).to_string(), "S3_7_C15_C2_1");
     }
 }
