@@ -173,10 +173,21 @@ pub(crate) struct BenchOptions {
     /// Draw the comparison into an SVG file.
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
+    /// Measure another hypervisor too, as its distribution ships it, under the same guest and clock;
+    /// it is fetched for this.
+    #[arg(long, value_name = "NAME", value_enum, conflicts_with_all = ["against"])]
+    pub(crate) peer: Option<PeerName>,
     /// Tell instead which functions the instructions of one way through EL2 belong to, such as
     /// `"vCPU switch"`; `list` names the ways.
-    #[arg(long, value_name = "WAY", conflicts_with_all = ["against", "json", "plot"])]
+    #[arg(long, value_name = "WAY", conflicts_with_all = ["against", "json", "plot", "peer"])]
     pub(crate) profile: Option<String>,
+}
+
+/// Other hypervisors that can be measured here.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum PeerName {
+    /// Xen, from Debian.
+    Xen,
 }
 
 /// Options of `cargo xtask check`.

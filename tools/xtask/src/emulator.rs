@@ -41,6 +41,15 @@ pub(crate) enum Boot {
         /// Where the first CPU begins, at EL1, with nothing in its registers.
         entry: u64,
     },
+    /// Another hypervisor at EL2.
+    Peer {
+        /// Its image.
+        kernel: PathBuf,
+        /// The device tree that it gets, if not the machine's own.
+        tree: Option<PathBuf>,
+        /// Raw files that it finds in memory, and their addresses.
+        files: Vec<(PathBuf, u64)>,
+    },
 }
 
 /// Whether the machine waits for a debugger.
@@ -94,7 +103,7 @@ pub(crate) enum Ending {
 /// Returns QEMU's arguments for a machine.
 pub(crate) fn arguments(machine: &Machine) -> Vec<OsString> {
     let virtualization = match machine.boot {
-        Boot::Hypervisor { .. } => "on",
+        Boot::Hypervisor { .. } | Boot::Peer { .. } => "on",
         Boot::Native { .. } | Boot::Loaded { .. } => "off",
     };
     let randomness = match machine.clock {
@@ -164,20 +173,35 @@ fn boot_arguments(boot: &Boot) -> Vec<OsString> {
             arguments
         }
         Boot::Loaded { files, entry } => {
-            let loader = |what: OsString| ["-device".into(), what];
-            let loaded = files.iter().map(|(file, address)| {
-                let mut what = OsString::from("loader,force-raw=on,file=");
-                what.push(file);
-                what.push(format!(",addr={address:#x}"));
-                what
-            });
-            let entered = format!("loader,cpu-num=0,addr={entry:#x}").into();
-            loaded
-                .chain(std::iter::once(entered))
-                .flat_map(loader)
-                .collect()
+            let mut arguments = loaders(files);
+            let entered = format!("loader,cpu-num=0,addr={entry:#x}");
+            arguments.extend(["-device".into(), entered.into()]);
+            arguments
+        }
+        Boot::Peer {
+            kernel,
+            tree,
+            files,
+        } => {
+            let mut arguments = loaders(files);
+            arguments.extend(["-kernel".into(), kernel.into()]);
+            if let Some(tree) = tree {
+                arguments.extend(["-dtb".into(), tree.into()]);
+            }
+            arguments
         }
     }
+}
+
+/// Returns the arguments that put raw files into memory.
+fn loaders(files: &[(PathBuf, u64)]) -> Vec<OsString> {
+    let loader = |(file, address): &(PathBuf, u64)| {
+        let mut what = OsString::from("loader,force-raw=on,file=");
+        what.push(file);
+        what.push(format!(",addr={address:#x}"));
+        ["-device".into(), what]
+    };
+    files.iter().flat_map(loader).collect()
 }
 
 /// Runs the emulator to its end, our terminal being the machine's console.

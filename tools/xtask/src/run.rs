@@ -67,7 +67,9 @@ pub(crate) fn command(options: &RunOptions) -> Result<()> {
     let reported = watcher.machine_off();
     match machine.boot {
         Boot::Hypervisor { .. } => judge(&ending, options.timeout, Some(reported)),
-        Boot::Native { .. } | Boot::Loaded { .. } => judge(&ending, options.timeout, None),
+        Boot::Native { .. } | Boot::Loaded { .. } | Boot::Peer { .. } => {
+            judge(&ending, options.timeout, None)
+        }
     }
 }
 
@@ -127,7 +129,7 @@ fn memory_mib(packed: &Packed) -> u64 {
 
 fn introduce(machine: &Machine, description: &Description, elf: Option<&Path>) {
     let native = match machine.boot {
-        Boot::Native { .. } | Boot::Loaded { .. } => ", natively",
+        Boot::Native { .. } | Boot::Loaded { .. } | Boot::Peer { .. } => ", natively",
         Boot::Hypervisor { .. } => "",
     };
     for vm in &description.vms {

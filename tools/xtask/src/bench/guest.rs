@@ -5,7 +5,7 @@ use super::report::Figures;
 use crate::emulator::{Boot, Machine};
 use crate::images::Image;
 use anyhow::{Context, Result, bail, ensure};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The processor of the first table; the counter runs at 1 GHz, so that a tick is an instruction.
 pub(super) const ONE: &str = "cortex-a72,cntfrq=1000000000";
@@ -34,6 +34,15 @@ impl Setup {
         }
     }
 
+    /// What is measured by the guest's own clock alone, above any hypervisor.
+    pub(super) fn rows() -> [Self; 3] {
+        [
+            Self::single("single", super::ITERATIONS),
+            Self::switch(super::ITERATIONS),
+            Self::pair(super::PAIR_ITERATIONS),
+        ]
+    }
+
     /// Two vCPUs on one CPU.
     pub(super) fn switch(iterations: u64) -> Self {
         Self {
@@ -55,7 +64,26 @@ impl Setup {
             pinning: &[0, 1],
         }
     }
+
+    /// Returns what the guest is told.
+    pub(super) fn cmdline(&self) -> String {
+        format!("bench={} iterations={}", self.what, self.iterations)
+    }
+
+    /// Returns how many vCPUs the guest has.
+    pub(super) fn vcpus(&self) -> u16 {
+        // A handful, from a constant.
+        u16::try_from(self.pinning.len()).unwrap_or(u16::MAX)
+    }
+
+    /// Describes the machine.
+    pub(super) fn machine(&self, boot: Boot, memory_mib: u64, extra: &[&str]) -> Machine {
+        Lab::machine(boot, self.cpu, self.cpus, memory_mib, extra)
+    }
 }
+
+/// The guest's last line.
+pub(super) const DONE: &str = "bench: done";
 
 /// The guest that measures.
 pub(super) struct Guest<'a> {
@@ -72,11 +100,16 @@ impl<'a> Guest<'a> {
         }
     }
 
+    /// Returns the guest's file.
+    pub(super) fn kernel(&self) -> &Path {
+        &self.kernel
+    }
+
     /// Runs the guest, on the bare machine without `image`; returns its lines.
     pub(super) fn run(&self, image: Option<&Image>, setup: &Setup) -> Result<String> {
         let output = self.lab.output(&self.machine(image, setup, &[])?)?;
         ensure!(
-            output.contains("bench: done"),
+            output.contains(DONE),
             "the guest did not finish `{}`:\n{output}",
             setup.what
         );
@@ -96,7 +129,7 @@ impl<'a> Guest<'a> {
     }
 
     fn machine(&self, image: Option<&Image>, setup: &Setup, extra: &[&str]) -> Result<Machine> {
-        let cmdline = format!("bench={} iterations={}", setup.what, setup.iterations);
+        let cmdline = setup.cmdline();
         let boot = match image {
             Some(image) => Boot::Hypervisor {
                 image: image.raw.clone(),
@@ -110,7 +143,7 @@ impl<'a> Guest<'a> {
                 cmdline,
             },
         };
-        Ok(Lab::machine(boot, setup.cpu, setup.cpus, 256, extra))
+        Ok(setup.machine(boot, 256, extra))
     }
 
     fn description(&self, setup: &Setup, cmdline: &str) -> String {
@@ -140,7 +173,8 @@ pub(super) fn figures(output: &str) -> Result<Figures> {
     let mut rows = Figures::new();
     let mut figures = Figures::new();
     for line in output.lines() {
-        let Some(rest) = line.trim_end().strip_prefix("bench: ") else {
+        // Some put a name before each line of a guest.
+        let Some((_, rest)) = line.trim_end().split_once("bench: ") else {
             continue;
         };
         let words: Vec<&str> = rest.split_whitespace().collect();
@@ -182,7 +216,7 @@ mod tests {
     fn the_loop_is_taken_out_of_what_stands_in_it() {
         let text = "bulkhead: ready\r\nbench: row empty 2001 1000\r\nbench: row empty-call 4001 1000\n\
                     bench: row gicd-typer 113001 1000\nbench: row psci-version 25001 1000\n\
-                    bench: row timer 108172 1000\nbench: sweep gicd 16384 5 431 0x4c 7\nbench: done\n";
+                    (XEN) DOM1: bench: row timer 108172 1000\nbench: sweep gicd 16384 5 431 0x4c 7\nbench: done\n";
         let figures = figures(text).unwrap();
         assert_eq!(figures["gicd-typer"], 111.0);
         assert_eq!(figures["psci-version"], 21.0);

@@ -4,7 +4,7 @@ use crate::emulator::{self, Boot, Clock, Debugger, Machine};
 use crate::{paths, process, setup};
 use anyhow::{Context, Result, anyhow, ensure};
 use pack::{FileRole, Overrides};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -57,12 +57,31 @@ impl Lab {
 
     /// Runs a machine to its end; returns what its console printed.
     pub(super) fn output(&self, machine: &Machine) -> Result<String> {
+        self.output_until(machine, |_| false)
+    }
+
+    /// As [`Lab::output`], but ends the machine after a line that is the last: not every hypervisor
+    /// turns the machine off after its guest.
+    pub(super) fn output_until(
+        &self,
+        machine: &Machine,
+        is_last: impl Fn(&str) -> bool,
+    ) -> Result<String> {
         let mut child = self.start(machine, Stdio::piped(), Stdio::null())?;
         let stdout = child.stdout.take().context("the emulator has no output")?;
         let watch = Limit::start(child.id());
-        let mut output = Vec::new();
-        BufReader::new(stdout).read_to_end(&mut output)?;
-        let output = String::from_utf8_lossy(&output).into_owned();
+        let mut reader = BufReader::new(stdout);
+        let mut output = String::new();
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line)? != 0 {
+            let text = String::from_utf8_lossy(&line);
+            output.push_str(&text);
+            if is_last(&text) {
+                process::end(&mut child)?;
+                break;
+            }
+            line.clear();
+        }
         finish(child, watch).with_context(|| format!("the machine printed:\n{output}"))?;
         Ok(output)
     }
@@ -108,9 +127,14 @@ impl Lab {
 
     /// Writes a file that lives as long as this.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
-        let path = self.folder.join(name);
+        let path = self.path(name);
         std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
+    }
+
+    /// Returns the path of a file that lives as long as this.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     fn start(&self, machine: &Machine, stdout: Stdio, stderr: Stdio) -> Result<Child> {

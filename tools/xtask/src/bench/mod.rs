@@ -14,8 +14,9 @@ mod profile;
 mod report;
 mod sections;
 mod trace;
+mod xen;
 
-use crate::cli::BenchOptions;
+use crate::cli::{BenchOptions, PeerName};
 use crate::images::{self, Image};
 use crate::{paths, setup};
 use anyhow::{Context, Result};
@@ -59,7 +60,11 @@ pub(crate) fn command(options: &BenchOptions) -> Result<()> {
         return profile::print(&guest, &image, way);
     }
     let linux = Linux::new(&lab, &images::build(&target, linux::RULER, linux::RULER)?)?;
-    let report = measure(&guest, &linux, &image)?;
+    let mut report = measure(&guest, &linux, &image)?;
+    report.peer = match options.peer {
+        Some(PeerName::Xen) => Some(xen::measure(&lab, &guest)?),
+        None => None,
+    };
     print!("{}", report.table(&peers));
     if let Some(path) = &options.json {
         write(path, &serde_json::to_string_pretty(&report)?)?;
@@ -100,6 +105,7 @@ fn measure(guest: &Guest<'_>, linux: &Linux<'_>, image: &Image) -> Result<Report
         .context("the traces hold no exit")?;
     figures.insert("longest".to_owned(), longest.instructions as f64);
     Ok(Report {
+        peer: None,
         figures,
         native,
         entry_total: single.entry_total,
@@ -118,12 +124,7 @@ fn measure(guest: &Guest<'_>, linux: &Linux<'_>, image: &Image) -> Result<Report
 /// Measures by the guest's own clock alone.
 fn quick(guest: &Guest<'_>, image: &Image) -> Result<Figures> {
     let mut figures = Figures::new();
-    for setup in [
-        Setup::single("single", ITERATIONS),
-        Setup::single("sweep", 1),
-        Setup::switch(ITERATIONS),
-        Setup::pair(PAIR_ITERATIONS),
-    ] {
+    for setup in Setup::rows().into_iter().chain([Setup::single("sweep", 1)]) {
         eprintln!("bench: {} under the hypervisor", setup.what);
         let output = guest.run(Some(image), &setup)?;
         figures.extend(guest::figures(&output)?);

@@ -16,6 +16,8 @@ pub(super) struct Report {
     pub(super) figures: Figures,
     /// On the bare machine.
     pub(super) native: Figures,
+    /// Under another hypervisor, measured by the same command.
+    pub(super) peer: Option<Peer>,
     /// From the first instruction to the guest's first, with zeroing memory.
     pub(super) entry_total: u64,
     /// The longest stay in EL2 that was seen.
@@ -30,6 +32,19 @@ pub(super) struct Report {
     pub(super) sections: Vec<(String, u64)>,
 }
 
+/// Another hypervisor, measured here.
+#[derive(Serialize)]
+pub(super) struct Peer {
+    /// Its name and version.
+    pub(super) name: String,
+    /// What exactly ran.
+    pub(super) description: String,
+    /// Instructions by operation.
+    pub(super) figures: Figures,
+    /// What can't be measured, and why.
+    pub(super) missing: BTreeMap<String, String>,
+}
+
 impl Report {
     /// Returns everything for people.
     pub(super) fn table(&self, peers: &Peers) -> String {
@@ -37,8 +52,14 @@ impl Report {
         let _ = writeln!(
             out,
             "One vCPU on one CPU, cortex-a72, instructions; Bao 2.0 and Xen 4.23 are quoted.\n\n\
-             {:<54} {:>8} {:>9} {:>9} {:>10} {:>8}",
-            "operation", "native", "Bulkhead", "Bao", "Xen", "target"
+             {:<54} {:>8} {:>9} {:>9} {:>10} {:>8}{}",
+            "operation",
+            "native",
+            "Bulkhead",
+            "Bao",
+            "Xen",
+            "target",
+            self.peer_name()
         );
         for row in &peers.row {
             let value = self.figures.get(&row.name).copied();
@@ -48,36 +69,65 @@ impl Report {
             };
             let _ = writeln!(
                 out,
-                "{:<54} {:>8} {:>9} {:>9} {:>10} {:>8}{verdict}",
+                "{:<54} {:>8} {:>9} {:>9} {:>10} {:>8}{}{verdict}",
                 row.title,
                 number(self.native.get(&row.name).copied()),
                 number(value),
                 number(row.bao),
                 number(row.xen),
                 number(row.target),
+                self.peer_number(row),
             );
         }
         let _ = writeln!(
             out,
             "\nTwo vCPUs on two CPUs, -cpu max, kvm-unit-tests' sequences with their loops; KVM \
-             (VHE), Xen 4.20 and Bao are quoted.\n\n{:<54} {:>8} {:>9} {:>9} {:>10} {:>8}",
-            "operation", "native", "Bulkhead", "Bao", "Xen", "KVM"
+             (VHE), Xen 4.20 and Bao are quoted.\n\n{:<54} {:>8} {:>9} {:>9} {:>10} {:>8}{}",
+            "operation",
+            "native",
+            "Bulkhead",
+            "Bao",
+            "Xen",
+            "KVM",
+            self.peer_name()
         );
         for row in &peers.pair {
             let _ = writeln!(
                 out,
-                "{:<54} {:>8} {:>9} {:>9} {:>10} {:>8}",
+                "{:<54} {:>8} {:>9} {:>9} {:>10} {:>8}{}",
                 row.title,
                 number(self.native.get(&row.name).copied()),
                 number(self.figures.get(&row.name).copied()),
                 number(row.bao),
                 number(row.xen),
                 number(row.kvm),
+                self.peer_number(row),
             );
+        }
+        if let Some(peer) = &self.peer {
+            let _ = writeln!(
+                out,
+                "\nThe last column was measured now: {}.",
+                peer.description
+            );
+            for (rows, reason) in &peer.missing {
+                let _ = writeln!(out, "Not measured: {rows}: {reason}.");
+            }
         }
         self.add_linux(&mut out, peers);
         self.add_trace(&mut out);
         out
+    }
+
+    fn peer_name(&self) -> String {
+        let name = |peer: &Peer| format!(" {:>10}", peer.name);
+        self.peer.as_ref().map(name).unwrap_or_default()
+    }
+
+    fn peer_number(&self, row: &Row) -> String {
+        let value = |peer: &Peer| number(peer.figures.get(&row.name).copied());
+        let column = |peer| format!(" {:>10}", value(peer));
+        self.peer.as_ref().map(column).unwrap_or_default()
     }
 
     fn add_linux(&self, out: &mut String, peers: &Peers) {
