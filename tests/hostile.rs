@@ -343,7 +343,7 @@ fn too_long(outcomes: &[Outcome]) -> Vec<String> {
 }
 
 /// Faults of EL2 itself: the name on the image's command line, and what the post-mortem must say.
-const EL2_FAULTS: [(&str, &str, &str); 8] = [
+const EL2_FAULTS: [(&str, &str, &str); 10] = [
     (
         "write-code",
         "a store to EL2's code",
@@ -378,6 +378,16 @@ const EL2_FAULTS: [(&str, &str, &str); 8] = [
         "load-physical",
         "a load of guest memory without a window",
         "data abort from the same level",
+    ),
+    (
+        "call-no-landing-pad",
+        "an indirect call into the middle of a function (BTI)",
+        "branch target",
+    ),
+    (
+        "forge-return",
+        "a return address overwritten on the stack (PAC)",
+        "pointer authentication failure",
     ),
     ("panic", "a panic", "PANIC on CPU 1"),
 ];

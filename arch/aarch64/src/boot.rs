@@ -31,8 +31,8 @@ const TCR: u64 = 16 | 1 << 8 | 1 << 10 | 3 << 12 | 1 << 31 | 1 << 23;
 /// image writable and executable.
 const SCTLR_BOOT: u64 = 0x30c5_0830 | 1 | 1 << 2 | 1 << 3 | 1 << 12;
 
-/// The same with WXN: whatever is writable is not executable.
-const SCTLR_FINAL: u64 = SCTLR_BOOT | 1 << 19;
+/// SCTLR_EL2.WXN: whatever is writable is not executable.
+const SCTLR_WXN: u64 = 1 << 19;
 
 /// A table descriptor's and a page descriptor's low bits, and a boot block's: Normal, inner
 /// shareable, access flag, AP\[1\] (RES1), valid block.
@@ -153,6 +153,29 @@ bk_boot_mmu:
     dsb     nsh
     isb
     ldr     x0, ={sctlr}
+    // FEAT_PAuth: Rust's functions sign their return addresses, from the first one on (EnIA). The key
+    // is that of the time until a guest is entered: nobody hostile has run on this CPU before.
+    mrs     x1, id_aa64isar1_el1
+    mrs     x2, S3_0_C0_C6_2        // ID_AA64ISAR2_EL1
+    and     x1, x1, #0xff0          // API, APA
+    and     x2, x2, #0xf000         // APA3
+    orr     x1, x1, x2
+    cbz     x1, 1f
+    mrs     x1, cntpct_el0
+    mrs     x2, id_aa64isar0_el1
+    lsr     x2, x2, #60             // RNDR
+    cbz     x2, 0f
+    mrs     x2, S3_3_C2_C4_0        // RNDR; 0 if it fails
+    eor     x1, x1, x2
+0:  msr     S3_0_C2_C1_0, x1        // APIAKeyLo_EL1
+    ror     x1, x1, #29
+    msr     S3_0_C2_C1_1, x1        // APIAKeyHi_EL1
+    orr     x0, x0, #(1 << 31)
+    // FEAT_BTI: a jump may not land on PACIASP either (BT); a call may.
+1:  mrs     x1, id_aa64pfr1_el1
+    tst     x1, #0xf
+    orr     x1, x0, #(1 << 36)
+    csel    x0, x0, x1, eq
     msr     sctlr_el2, x0
     isb
     // Go on at the linked address: x20 - physical + linked.
@@ -165,9 +188,7 @@ bk_boot_primary_mapped:
     bti     j
     adrp    x0, bk_boot_stack_top
     mov     sp, x0
-    adrp    x0, bk_vectors
-    add     x0, x0, :lo12:bk_vectors
-    msr     vbar_el2, x0
+    bl      bk_set_vectors
     // .bss, with the caches on; its bounds are 4 KiB aligned. The boot tables stand outside.
     adrp    x0, __bss_start
     adrp    x1, __bss_end
@@ -189,9 +210,7 @@ bk_boot_primary_mapped:
 
 bk_boot_secondary_mapped:
     bti     j
-    adrp    x0, bk_vectors
-    add     x0, x0, :lo12:bk_vectors
-    msr     vbar_el2, x0
+    bl      bk_set_vectors
     adrp    x0, {root}
     ldr     x0, [x0, :lo12:{root}]
     bl      bk_enter_final_tables
@@ -217,9 +236,22 @@ bk_enter_final_tables:
     tlbi    alle2
     dsb     nsh
     isb
-    ldr     x1, ={sctlr_final}
+    mrs     x1, sctlr_el2
+    orr     x1, x1, #{wxn}
     msr     sctlr_el2, x1
     isb
+    ret
+
+    // Chooses the vectors. Clobbers x0–x2.
+bk_set_vectors:
+    adrp    x0, bk_vectors_plain
+    add     x0, x0, :lo12:bk_vectors_plain
+    adrp    x1, bk_vectors_pac
+    add     x1, x1, :lo12:bk_vectors_pac
+    mrs     x2, sctlr_el2
+    tst     x2, #(1 << 31)          // EnIA
+    csel    x0, x0, x1, eq
+    msr     vbar_el2, x0
     ret
 
     .section .boot_tables, "aw", %nobits
@@ -235,7 +267,7 @@ bk_boot_l2_image:       .zero 4096
     mair = const MAIR,
     tcr = const TCR,
     sctlr = const SCTLR_BOOT,
-    sctlr_final = const SCTLR_FINAL,
+    wxn = const SCTLR_WXN,
     cpus = sym crate::cpu::CPUS,
     root = sym crate::el2_table::FINAL_ROOT,
 );

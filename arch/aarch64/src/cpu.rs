@@ -10,7 +10,7 @@ use machine::{Conduit, Frame};
 /// The most CPUs that the tables of this crate have room for.
 pub const MAX_CPUS: usize = 64;
 
-/// One CPU's data, at TPIDR_EL2. The assembly knows the first three fields' offsets.
+/// One CPU's data, at TPIDR_EL2. The assembly knows the offsets that are given.
 #[repr(C)]
 pub(crate) struct PerCpu {
     /// Offset 0: where the main stack begins.
@@ -22,6 +22,10 @@ pub(crate) struct PerCpu {
     pub(crate) frame: AtomicPtr<Frame>,
     /// The CPU's place in the device tree's list.
     pub(crate) index: AtomicUsize,
+    /// Offset 32: the guest's APIAKey, low half first, while EL2's is in the registers.
+    pub(crate) guest_key: [AtomicU64; 2],
+    /// Offset 48: EL2's APIAKey, by which it signs its return addresses.
+    pub(crate) key: [AtomicU64; 2],
     /// The role's data of this CPU, once it has started.
     pub(crate) role: AtomicPtr<()>,
     /// EL2's address of the first window; the others follow.
@@ -37,6 +41,8 @@ impl PerCpu {
             emergency_top: AtomicU64::new(0),
             frame: AtomicPtr::new(core::ptr::null_mut()),
             index: AtomicUsize::new(0),
+            guest_key: [const { AtomicU64::new(0) }; 2],
+            key: [const { AtomicU64::new(0) }; 2],
             role: AtomicPtr::new(core::ptr::null_mut()),
             window_entries: AtomicU64::new(0),
             window_pages: [const { AtomicU64::new(0) }; 2],
@@ -47,6 +53,8 @@ impl PerCpu {
 const _: () = assert!(core::mem::offset_of!(PerCpu, stack_top) == 0);
 const _: () = assert!(core::mem::offset_of!(PerCpu, emergency_top) == 8);
 const _: () = assert!(core::mem::offset_of!(PerCpu, frame) == 16);
+const _: () = assert!(core::mem::offset_of!(PerCpu, guest_key) == 32);
+const _: () = assert!(core::mem::offset_of!(PerCpu, key) == 48);
 
 /// The data of all CPUs.
 pub(crate) static CPUS: [PerCpu; MAX_CPUS] = [const { PerCpu::new() }; MAX_CPUS];
@@ -143,10 +151,17 @@ pub fn conduit(esr: u64) -> Conduit {
     }
 }
 
-/// Enters the guest whose registers are in `frame`, and gives up the stack.
-pub fn enter_guest(frame: Box<Frame>) -> ! {
+/// Enters the guest whose registers are in `frame`, and gives up the stack. From then on EL2 signs its
+/// return addresses on this CPU by `key`, or, without one, by that which the CPU started with.
+pub fn enter_guest(frame: Box<Frame>, key: Option<[u64; 2]>) -> ! {
+    if crate::world::has_pointer_authentication() {
+        let key = key.unwrap_or_else(crate::world::signing_key);
+        for (half, value) in this().key.iter().zip(key) {
+            half.store(value, Ordering::Relaxed);
+        }
+    }
     let frame = put_frame(frame);
     let top = this().stack_top.load(Ordering::Relaxed);
     // SAFETY: `frame` is this CPU's, and `top` is the top of its stack.
-    unsafe { crate::vectors::bk_enter_guest(frame, top) }
+    unsafe { crate::vectors::enter_guest(frame, top) }
 }

@@ -5,7 +5,7 @@
 
 use crate::boot::{self, MAIR_DEVICE, MAIR_NORMAL};
 use crate::layout;
-use crate::sysreg::dsb;
+use crate::sysreg::{self, dsb};
 use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Descriptors in a table.
@@ -20,6 +20,8 @@ const BLOCK: u64 = 1;
 const COMMON: u64 = 1 << 10 | 3 << 8 | 1 << 6;
 const READ_ONLY: u64 = 1 << 7;
 const EXECUTE_NEVER: u64 = 1 << 54;
+/// Guarded page: an indirect branch must land on a landing pad (FEAT_BTI).
+const GUARDED: u64 = 1 << 50;
 
 /// Physical address of the tables that all CPUs run on, once they are complete.
 pub(crate) static FINAL_ROOT: AtomicU64 = AtomicU64::new(0);
@@ -48,14 +50,23 @@ pub(crate) enum Use {
 }
 
 impl Use {
-    pub(crate) const fn attributes(self) -> u64 {
+    pub(crate) fn attributes(self) -> u64 {
         let normal = COMMON | MAIR_NORMAL << 2;
         match self {
-            Self::Code => normal | READ_ONLY,
+            Self::Code => normal | READ_ONLY | guarded(),
             Self::ReadOnly => normal | READ_ONLY | EXECUTE_NEVER,
             Self::Data => normal | EXECUTE_NEVER,
             Self::Device => COMMON | MAIR_DEVICE << 2 | EXECUTE_NEVER,
         }
+    }
+}
+
+/// Returns the bit of a guarded page, where the CPU has it (ID_AA64PFR1_EL1.BT).
+fn guarded() -> u64 {
+    if sysreg::read!("id_aa64pfr1_el1") & 0xf == 0 {
+        0
+    } else {
+        GUARDED
     }
 }
 

@@ -42,3 +42,6 @@ pub(crate) fn emergency_bottom(cpu: usize) -> u64 {
 }
 
 const _: () = assert!(0x1000 + STACK_SIZE + 0x1000 + EMERGENCY_STACK_SIZE <= STACK_STRIDE);
+
+/// The bits that an address of EL2 uses (TCR_EL2.T0SZ = 16).
+pub(crate) const ADDRESS_BITS: u64 = (1 << 48) - 1;

@@ -5,11 +5,23 @@ use crate::cpu::{self, this};
 use crate::layout;
 use core::fmt::Write;
 use core::panic::PanicInfo;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 use machine::Frame;
 
-/// One CPU reports; others that fail meanwhile stay silent.
-static REPORTING: AtomicBool = AtomicBool::new(false);
+/// Who reports: a CPU's index plus 1, or 0.
+static REPORTER: AtomicUsize = AtomicUsize::new(0);
+
+/// Tells whether this CPU shall report. Others that fail while one does stay silent; one that fails
+/// in its own report ends the machine.
+fn shall_report() -> bool {
+    let me = this().index.load(Ordering::Relaxed) + 1;
+    let before = REPORTER.compare_exchange(0, me, Ordering::AcqRel, Ordering::Acquire);
+    if before == Err(me) {
+        let _ = PanicConsole.write_str("\nbulkhead: the report failed too");
+        finish(&mut PanicConsole);
+    }
+    before.is_ok()
+}
 
 /// How many return addresses a backtrace shows.
 const DEPTH: usize = 24;
@@ -17,7 +29,7 @@ const DEPTH: usize = 24;
 #[panic_handler]
 fn panic(info: &PanicInfo<'_>) -> ! {
     let out = &mut PanicConsole;
-    if !REPORTING.swap(true, Ordering::AcqRel) {
+    if shall_report() {
         let cpu = this().index.load(Ordering::Relaxed);
         let _ = writeln!(out, "\nbulkhead: PANIC on CPU {cpu}: {info}");
         backtrace(out, frame_pointer());
@@ -29,7 +41,7 @@ fn panic(info: &PanicInfo<'_>) -> ! {
 /// Turns the machine off because it can't be used, and says why in one line.
 pub fn give_up(reason: core::fmt::Arguments<'_>) -> ! {
     let out = &mut PanicConsole;
-    if !REPORTING.swap(true, Ordering::AcqRel) {
+    if shall_report() {
         let _ = writeln!(out, "\nbulkhead: {reason}");
         finish(out);
     }
@@ -53,7 +65,7 @@ const VECTORS: [&str; 8] = [
 #[unsafe(no_mangle)]
 extern "C" fn bk_fatal_exception(frame: &Frame, vector: usize, esr: u64, far: u64) -> ! {
     let out = &mut PanicConsole;
-    if !REPORTING.swap(true, Ordering::AcqRel) {
+    if shall_report() {
         let cpu = this().index.load(Ordering::Relaxed);
         let kind = VECTORS.get(vector).copied().unwrap_or("exception");
         let _ = writeln!(out, "\nbulkhead: FATAL {kind} at EL2 on CPU {cpu}");
@@ -94,6 +106,8 @@ fn backtrace(out: &mut PanicConsole, frame_pointer: u64) {
         }
         // SAFETY: `in_stack` says that the 16 bytes lie in a mapped stack, aligned.
         let [next, address] = unsafe { *(pointer as *const [u64; 2]) };
+        // A signed return address has its code in the bits that no address uses.
+        let address = address & layout::ADDRESS_BITS;
         let _ = writeln!(out, "    {address:#018x}");
         if next <= pointer {
             return;

@@ -9,6 +9,9 @@
 //! ([`machine::Short`]). Everything else saves all registers there at once, since any may be an operand. The first two calls of
 //! [`smccc_dispatch::SIMPLE`], whose answers never change, are answered before anything is saved.
 //!
+//! All of this stands here twice: on CPUs with FEAT_PAuth the key that signs EL2's return addresses is
+//! in the register of the guest's, so the ways through Rust code exchange them.
+//!
 //! An exception of EL2 itself is fatal. It changes to the emergency stack before it touches memory,
 //! since the stack may be what is broken; x0 and x1 pass through TPIDR_EL0 and TPIDRRO_EL0, whose
 //! guest values nobody needs any more.
@@ -91,6 +94,31 @@ global_asm!(
     cmp     w0, w2
     .endm
 
+    // The guest's APIAKey gives way to EL2's, before the first function that signs its return
+    // address. Clobbers x9–x11.
+    .macro bk_take_key pac
+    .if \pac
+    mrs     x9, tpidr_el2
+    mrs     x10, S3_0_C2_C1_0       // APIAKeyLo_EL1
+    mrs     x11, S3_0_C2_C1_1       // APIAKeyHi_EL1
+    stp     x10, x11, [x9, #32]     // PerCpu.guest_key
+    ldp     x10, x11, [x9, #48]     // PerCpu.key
+    msr     S3_0_C2_C1_0, x10
+    msr     S3_0_C2_C1_1, x11
+    isb
+    .endif
+    .endm
+
+    // And back, after the last one; ERET synchronizes. Clobbers x9–x11.
+    .macro bk_give_key pac
+    .if \pac
+    mrs     x9, tpidr_el2
+    ldp     x10, x11, [x9, #32]     // PerCpu.guest_key
+    msr     S3_0_C2_C1_0, x10
+    msr     S3_0_C2_C1_1, x11
+    .endif
+    .endm
+
     // After ERET nothing may run on speculatively.
     .macro bk_return
     eret
@@ -99,10 +127,12 @@ global_asm!(
     .endm
 
     .text
+    // Every way from a guest into EL2 and back, with names that end in `kind`.
+    .macro bk_ways kind, pac
     // Where an instruction ends that was carried out for a guest in AArch64 state: BTYPE becomes 0,
     // and a single step is used up.
     .balign 16
-bk_step:
+bk_step\kind:
     mrs     x2, elr_el2
     mrs     x3, spsr_el2
     add     x2, x2, #4
@@ -110,19 +140,20 @@ bk_step:
     and     x3, x3, #~(1 << 21)
     msr     elr_el2, x2
     msr     spsr_el2, x3
-bk_restore_caller:
+bk_restore_caller\kind:
+    bk_give_key \pac
     bk_load_caller sp
     ldp     x0, x1, [sp], #272
     bk_return
 
     // x4–x18, x29 and x30 stand on the stack; they move to the guest's frame.
     .balign 16
-bk_full:
-    bl      bk_move_caller
+bk_full\kind:
+    bl      bk_move_caller\kind
     bk_complete
     bl      bk_role_full
     // x0: the frame of the guest that shall run.
-bk_restore_all:
+bk_restore_all\kind:
     ldp     x2, x3, [x0, #248]
     msr     elr_el2, x2
     msr     spsr_el2, x3
@@ -131,13 +162,14 @@ bk_restore_all:
     ldp     x23, x24, [x0, #184]
     ldp     x25, x26, [x0, #200]
     ldp     x27, x28, [x0, #216]
+    bk_give_key \pac
     bk_load_caller x0
     add     sp, sp, #272
     ldp     x0, x1, [x0]
     bk_return
 
     // Returns the guest's frame in x0.
-bk_move_caller:
+bk_move_caller\kind:
     bk_frame x0
     mov     x1, x30
     bk_load_caller sp
@@ -145,31 +177,31 @@ bk_move_caller:
     ret     x1
 
     .balign 16
-bk_lower_synchronous:
+bk_lower_synchronous\kind:
     mrs     x1, esr_el2
     stp     x2, x3, [sp, #16]
     lsr     w2, w1, #26
-    sub     w2, w2, #0x16           // HVC, AArch64
-    cmp     w2, #1                  // SMC, AArch64
-    b.ls    2f
+    sub     w2, w2, #0x16           // HVC, AArch64; SMC is the next one
     cmp     w2, #0x18 - 0x16        // a system register
-    b.eq    bk_register
+    b.eq    bk_register\kind
+    b.lo    2f
     cmp     w2, #0x24 - 0x16        // a data abort
-    b.eq    bk_access
-bk_trap:
+    b.eq    bk_access\kind
+bk_trap\kind:
     bk_frame x0
     bk_save_caller x0
-bk_trap_complete:
+    bk_take_key \pac
+bk_trap_complete\kind:
     bk_complete
     mrs     x0, esr_el2
     mrs     x1, far_el2
     mrs     x2, hpfar_el2
     bl      bk_role_trap
-    b       bk_restore_all
-bk_trap_saved:
-    bl      bk_move_caller
-    b       bk_trap_complete
-2:  b.ne    3f
+    b       bk_restore_all\kind
+bk_trap_saved\kind:
+    bl      bk_move_caller\kind
+    b       bk_trap_complete\kind
+2:  cbz     w2, 3f
     mrs     x3, elr_el2             // a trapped SMC has not moved on
     add     x3, x3, #4
     msr     elr_el2, x3
@@ -179,45 +211,48 @@ bk_trap_saved:
     msr     spsr_el2, x3
     b       1f
 3:  tst     w1, #0xffff             // the immediate
-    b.eq    bk_simple
+    b.eq    bk_simple\kind
 1:  bk_save_caller sp
     mov     x0, sp
+    bk_take_key \pac
     bl      bk_role_call
-    cbnz    x0, bk_full
-    b       bk_restore_caller
+    cbnz    x0, bk_full\kind
+    b       bk_restore_caller\kind
 
     // Rt stands in bits 9-5.
     .balign 16
-bk_register:
+bk_register\kind:
     ubfx    w2, w1, #5, #5
     sub     w2, w2, #19
     cmp     w2, #28 - 19
-    b.ls    bk_trap
+    b.ls    bk_trap\kind
     bk_save_caller sp
     mov     x0, sp
+    bk_take_key \pac
     bl      bk_role_register
-    cbz     x0, bk_step
-    b       bk_trap_saved
+    cbz     x0, bk_step\kind
+    b       bk_trap_saved\kind
 
     // SRT stands in bits 20-16, if the syndrome describes the access, which the handler checks.
     .balign 16
-bk_access:
+bk_access\kind:
     mrs     x3, spsr_el2
     ubfx    w2, w1, #16, #5
-    tbnz    w3, #4, bk_trap         // AArch32
+    tbnz    w3, #4, bk_trap\kind         // AArch32
     sub     w2, w2, #19
     cmp     w2, #28 - 19
-    b.ls    bk_trap
+    b.ls    bk_trap\kind
     bk_save_caller sp
     mrs     x2, far_el2
     mrs     x3, hpfar_el2
     mov     x0, sp
+    bk_take_key \pac
     bl      bk_role_access
-    cbz     x0, bk_step
-    b       bk_trap_saved
+    cbz     x0, bk_step\kind
+    b       bk_trap_saved\kind
 
     // The two most usual calls whose answer never changes.
-bk_simple:
+bk_simple\kind:
     bk_simple_call {first_high}, {first_answer_high}, {first_answer_low}
     b.eq    4f
     bk_simple_call {second_high}, {second_answer_high}, {second_answer_low}
@@ -229,15 +264,16 @@ bk_simple:
     bk_return
 
     .balign 16
-bk_lower_interrupt:
+bk_lower_interrupt\kind:
     stp     x2, x3, [sp, #16]
     bk_save_caller sp
+    bk_take_key \pac
     bl      bk_role_interrupt
-    cbnz    x0, bk_full
-    b       bk_restore_caller
+    cbnz    x0, bk_full\kind
+    b       bk_restore_caller\kind
 
     .balign 16
-bk_lower_system_error:
+bk_lower_system_error\kind:
     stp     x2, x3, [sp, #16]
     bk_frame x0
     bk_save_caller x0
@@ -245,15 +281,18 @@ bk_lower_system_error:
     mrs     x0, esr_el2
     mrs     x1, far_el2
     mov     x2, xzr
+    bk_take_key \pac
     bl      bk_role_system_error
-    b       bk_restore_all
+    b       bk_restore_all\kind
 
     // Enters the guest whose registers stand in the frame at x0; x1 is the top of this CPU's stack.
     .balign 16
-    .global bk_enter_guest
-bk_enter_guest:
+    .global bk_enter_guest\kind
+bk_enter_guest\kind:
     sub     sp, x1, #272
-    b       bk_restore_all
+    b       bk_restore_all\kind
+
+    .endm
 
     // x0: which vector; x0 and x1 as they were are in TPIDR_EL0 and TPIDRRO_EL0.
     .balign 16
@@ -295,9 +334,10 @@ bk_fatal:
     b       bk_fatal
     .endm
 
+    .macro bk_vector_table kind, pac
+    bk_ways \kind, \pac
     .balign 2048
-    .global bk_vectors
-bk_vectors:
+bk_vectors\kind:
     bk_vector_fatal 0
     bk_vector_fatal 1
     bk_vector_fatal 2
@@ -306,15 +346,20 @@ bk_vectors:
     bk_vector_fatal 5
     bk_vector_fatal 6
     bk_vector_fatal 7
-    bk_vector_lower bk_lower_synchronous
-    bk_vector_lower bk_lower_interrupt
-    bk_vector_lower bk_lower_interrupt
-    bk_vector_lower bk_lower_system_error
-    bk_vector_lower bk_lower_synchronous
-    bk_vector_lower bk_lower_interrupt
-    bk_vector_lower bk_lower_interrupt
-    bk_vector_lower bk_lower_system_error
+    bk_vector_lower bk_lower_synchronous\kind
+    bk_vector_lower bk_lower_interrupt\kind
+    bk_vector_lower bk_lower_interrupt\kind
+    bk_vector_lower bk_lower_system_error\kind
+    bk_vector_lower bk_lower_synchronous\kind
+    bk_vector_lower bk_lower_interrupt\kind
+    bk_vector_lower bk_lower_interrupt\kind
+    bk_vector_lower bk_lower_system_error\kind
     .balign 128
+    .endm
+
+    // For CPUs without and with FEAT_PAuth.
+    bk_vector_table _plain, 0
+    bk_vector_table _pac, 1
     "#,
     first_high = const SIMPLE[0].0 >> 16,
     first_answer_high = const SIMPLE[0].1 >> 16,
@@ -327,7 +372,22 @@ bk_vectors:
 unsafe extern "C" {
     /// Enters the guest whose registers stand in the frame of this CPU. Everything on its stack is
     /// given up.
-    pub(crate) fn bk_enter_guest(frame: *const Frame, stack_top: u64) -> !;
+    fn bk_enter_guest_plain(frame: *const Frame, stack_top: u64) -> !;
+    /// The same on a CPU with FEAT_PAuth.
+    fn bk_enter_guest_pac(frame: *const Frame, stack_top: u64) -> !;
+}
+
+/// Enters the guest whose registers stand in the frame of this CPU.
+///
+/// # Safety
+/// `frame` is this CPU's, complete, and `stack_top` is the top of its stack.
+pub(crate) unsafe fn enter_guest(frame: *const Frame, stack_top: u64) -> ! {
+    if crate::world::has_pointer_authentication() {
+        // SAFETY: as this function's contract says.
+        unsafe { bk_enter_guest_pac(frame, stack_top) }
+    }
+    // SAFETY: as this function's contract says.
+    unsafe { bk_enter_guest_plain(frame, stack_top) }
 }
 
 /// Defines the functions that the vectors call, for one role. An image uses it once.

@@ -1,6 +1,6 @@
 //! The registers of the vCPU that is loaded on this CPU, and EL2's controls over it.
 
-use crate::cpu::ThisCpu;
+use crate::cpu::{ThisCpu, this};
 use crate::sysreg::{self, isb};
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -46,6 +46,19 @@ static CPTR: AtomicU64 = AtomicU64::new(0);
 static HAS_PAC: AtomicBool = AtomicBool::new(false);
 static HAS_RAS: AtomicBool = AtomicBool::new(false);
 static HAS_ECV: AtomicBool = AtomicBool::new(false);
+
+/// Tells whether the CPUs have FEAT_PAuth.
+pub(crate) fn has_pointer_authentication() -> bool {
+    HAS_PAC.load(Ordering::Relaxed)
+}
+
+/// Reads the key that `boot.rs` has set for EL2's return addresses.
+pub(crate) fn signing_key() -> [u64; 2] {
+    [
+        sysreg::read!("S3_0_C2_C1_0"), // APIAKeyLo_EL1
+        sysreg::read!("S3_0_C2_C1_1"), // APIAKeyHi_EL1
+    ]
+}
 
 /// Sets the trap controls of the CPU that runs the call; every CPU is given the same.
 pub(crate) fn set_traps(traps: &TrapRegisters) {
@@ -142,9 +155,9 @@ macro_rules! pac_keys {
     };
 }
 
-// The names need an architecture extension; the encodings don't.
+// APIAKey, halves 0 and 1, is EL2's here; the guest's lies in `PerCpu`. The names need an
+// architecture extension; the encodings don't.
 pac_keys!(
-    0 => "S3_0_C2_C1_0", 1 => "S3_0_C2_C1_1", // APIAKey
     2 => "S3_0_C2_C1_2", 3 => "S3_0_C2_C1_3", // APIBKey
     4 => "S3_0_C2_C2_0", 5 => "S3_0_C2_C2_1", // APDAKey
     6 => "S3_0_C2_C2_2", 7 => "S3_0_C2_C2_3", // APDBKey
@@ -177,6 +190,9 @@ impl World for ThisCpu {
         save_common(registers);
         if HAS_PAC.load(Ordering::Relaxed) {
             save_keys(&mut registers.pac_keys);
+            for (value, half) in registers.pac_keys.iter_mut().zip(&this().guest_key) {
+                *value = half.load(Ordering::Relaxed);
+            }
         }
     }
 
@@ -184,6 +200,9 @@ impl World for ThisCpu {
         load_common(registers);
         if HAS_PAC.load(Ordering::Relaxed) {
             load_keys(&registers.pac_keys);
+            for (value, half) in registers.pac_keys.iter().zip(&this().guest_key) {
+                half.store(*value, Ordering::Relaxed);
+            }
         }
     }
 

@@ -20,6 +20,10 @@ pub(crate) enum Fault {
     LoadNull,
     /// It loads RAM by its physical address, which no window shows.
     LoadPhysical,
+    /// It calls where no landing pad is.
+    CallNoLandingPad,
+    /// It returns to an address that it did not sign.
+    ForgeReturn,
     /// It panics.
     Panic,
     /// None: it tries the functions that move memory, which rely on EL2's MMU.
@@ -38,6 +42,8 @@ impl Fault {
             "overrun-stack" => Self::OverrunStack,
             "load-null" => Self::LoadNull,
             "load-physical" => Self::LoadPhysical,
+            "call-no-landing-pad" => Self::CallNoLandingPad,
+            "forge-return" => Self::ForgeReturn,
             "panic" => Self::Panic,
             "none-memory-functions" => Self::MemoryFunctions,
             _ => return None,
@@ -61,6 +67,9 @@ impl Fault {
             Self::LoadNull => load(8),
             // The start of RAM on QEMU's `virt`: guests lie there.
             Self::LoadPhysical => load(0x4000_0000),
+            // Behind the function's first instruction, which is the landing pad.
+            Self::CallNoLandingPad => branch((recurse as *const ()).addr() + 4),
+            Self::ForgeReturn => forge_return((recurse as *const ()).addr()),
             Self::Panic => panic!("provoked"),
             Self::MemoryFunctions => {
                 let (calls, wrong) = crate::memory_functions::try_all();
@@ -91,6 +100,27 @@ fn load(address: usize) {
 fn branch(address: usize) {
     // SAFETY: as above; if the code is run it returns.
     unsafe { asm!("blr {}", in(reg) address, clobber_abi("C")) };
+}
+
+/// Returns after its return address was overwritten.
+#[inline(never)]
+fn forge_return(target: usize) {
+    overwrite(target);
+    // The call is not the last thing that is done, so the return address is on the stack.
+    core::hint::black_box(target);
+}
+
+/// Overwrites the frame of its caller, which lies above its own.
+#[inline(never)]
+fn overwrite(target: usize) {
+    let mut words = core::hint::black_box([0_usize; 4]);
+    let start = words.as_mut_ptr();
+    for place in 0..32 {
+        // SAFETY: this is the fault that is to be provoked: it breaks the frames above this one. If the
+        // return is not stopped, the machine is turned off in the end.
+        unsafe { start.add(place).write_volatile(target) };
+    }
+    core::hint::black_box(words);
 }
 
 #[inline(never)]

@@ -107,7 +107,7 @@ fn secondary(cpu: &mut Cpu, hardware: &mut ThisCpu) -> ! {
 
 fn run(cpu: &mut Cpu, hardware: &mut ThisCpu) -> ! {
     let frame = cpu.first(hardware);
-    arch::enter_guest(frame)
+    arch::enter_guest(frame, cpu.draw_key())
 }
 
 fn start_others(

@@ -76,6 +76,16 @@ impl Cpu {
         })
     }
 
+    /// Draws a key for this CPU's use from the random numbers of the machine; `None` if it has none.
+    #[must_use]
+    pub fn draw_key(&self) -> Option<[u64; 2]> {
+        let mut low = [0; 8];
+        let mut high = [0; 8];
+        crate::boot::random_seed(self.hypervisor, &mut low)?;
+        crate::boot::random_seed(self.hypervisor, &mut high)?;
+        Some([u64::from_le_bytes(low), u64::from_le_bytes(high)])
+    }
+
     /// Waits for the first vCPU, and returns its registers, with everything else loaded.
     pub fn first<H: Hardware>(&mut self, hw: &mut H) -> Box<Frame> {
         let mut frame = Box::default();

@@ -184,6 +184,7 @@ impl Cpu {
             let next = self.hypervisor.scheduler.lock().next(self.id);
             if let Some(next) = next {
                 if let Some(vcpu) = self.dispatch(hw, next.vcpu) {
+                    let loader = self.hypervisor.is_loader(self.id);
                     self.limit_slice(hw, next.others != 0 || loader);
                     self.load(hw, frame, vcpu);
                     match core::mem::take(&mut self.intent) {

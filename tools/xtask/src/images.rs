@@ -116,7 +116,7 @@ pub(crate) fn build_arguments<'a>(package: &'a str, bin: &'a str) -> [&'a str; 1
 
 /// Returns the folder that images and their raw binaries are built into.
 pub(crate) fn folder() -> PathBuf {
-    folder_in(&paths::target_dir())
+    folder_in(&target_dir())
 }
 
 /// As [`folder`], below another folder that cargo builds into.
@@ -124,20 +124,31 @@ pub(crate) fn folder_in(target_dir: &Path) -> PathBuf {
     target_dir.join(TARGET).join(PROFILE)
 }
 
-/// Returns a cargo that finds core and alloc of the bare-metal target.
+/// The folder that cargo builds into for the bare-metal target. It is not the host's: build scripts
+/// look at `RUSTC_BOOTSTRAP`, so both would build host programs again after each other.
+fn target_dir() -> PathBuf {
+    paths::target_dir().join("bare")
+}
+
+/// Returns a cargo that finds core and alloc of the bare-metal target, and protects branches.
 pub(crate) fn cargo(target: &RustTarget) -> Command {
-    let mut command = paths::cargo();
-    if let Some(sysroot) = &target.sysroot {
-        let variable = format!(
-            "CARGO_TARGET_{}_RUSTFLAGS",
-            TARGET.to_uppercase().replace('-', "_")
-        );
-        let mut flags = rust_target::sysroot_flag(sysroot);
-        if let Ok(given) = std::env::var(&variable) {
-            flags = format!("{given} {flags}");
-        }
-        command.env(variable, flags);
+    let variable = format!(
+        "CARGO_TARGET_{}_RUSTFLAGS",
+        TARGET.to_uppercase().replace('-', "_")
+    );
+    let mut flags = format!(
+        "{} {}",
+        rust_target::sysroot_flag(&target.sysroot),
+        rust_target::PROTECTION
+    );
+    if let Ok(given) = std::env::var(&variable) {
+        flags = format!("{given} {flags}");
     }
+    let mut command = paths::cargo();
+    command
+        .env(variable, flags)
+        .env("RUSTC_BOOTSTRAP", "1")
+        .env("CARGO_TARGET_DIR", target_dir());
     command
 }
 

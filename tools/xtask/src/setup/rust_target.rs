@@ -1,8 +1,13 @@
 //! The bare-metal target: core, alloc and compiler_builtins for `aarch64-unknown-none-softfloat`.
 //!
-//! Three ways, in this order: the toolchain has it; rustup adds it; it is built from the sources
-//! of Debian's package `rust-src` in exactly the compiler's version, into a private sysroot in the
-//! cache that leaves the toolchain alone. `BULKHEAD_RUST_SRC` forces the third way.
+//! They are built from source, into a private sysroot in the cache that leaves the toolchain alone:
+//! those of the toolchain have no landing pads (BTI) and sign no return addresses (PAC), so an image
+//! that is linked with them could not demand either. The compiler's flag for it is not stable yet,
+//! which is why `RUSTC_BOOTSTRAP` is set for the bare-metal target, and for nothing else.
+//!
+//! Three ways to the sources, in this order: the toolchain has them; rustup adds them; they are in
+//! Debian's package `rust-src` in exactly the compiler's version. `BULKHEAD_RUST_SRC` forces the
+//! third way, or names a folder.
 
 use super::{apt, lock};
 use crate::{images, paths, process};
@@ -14,6 +19,9 @@ use std::time::Duration;
 
 /// The target of every image. EL2 must never touch FP/SIMD registers: they are the guest's.
 pub(crate) const TARGET: &str = "aarch64-unknown-none-softfloat";
+
+/// The compiler's flag that makes functions begin with landing pads and sign return addresses.
+pub(crate) const PROTECTION: &str = "-Zbranch-protection=bti,pac-ret";
 
 /// `package` forces Debian's `rust-src`; anything else is the path of a `library/` folder.
 const SOURCE_VARIABLE: &str = "BULKHEAD_RUST_SRC";
@@ -36,17 +44,14 @@ const OTHER_SUITES: [&str; 5] = [
 /// The bare-metal target, ready for use.
 #[derive(Clone, Debug)]
 pub(crate) struct RustTarget {
-    /// The private sysroot, or `None` where the toolchain itself has the target.
-    pub(crate) sysroot: Option<PathBuf>,
+    /// The private sysroot.
+    pub(crate) sysroot: PathBuf,
 }
 
 impl RustTarget {
-    /// Says where the target comes from.
+    /// Says where the target is.
     pub(crate) fn describe(&self) -> String {
-        match &self.sysroot {
-            Some(dir) => format!("{TARGET} in {}", dir.display()),
-            None => format!("{TARGET} of the toolchain"),
-        }
+        format!("{TARGET} in {}", self.sysroot.display())
     }
 }
 
@@ -58,26 +63,28 @@ pub(crate) fn sysroot_flag(sysroot: &Path) -> String {
 /// Says which way the target would be taken, without changing anything.
 pub(crate) fn plan() -> Result<String> {
     let compiler = Compiler::detect()?;
-    Ok(match Origin::from_environment() {
-        Some(origin) => format!("{TARGET} built from {}", origin.describe(&compiler)),
-        None if compiler.has_target() => format!("{TARGET} of the toolchain"),
+    let origin = match Origin::from_environment() {
+        Some(origin) => origin.describe(&compiler),
+        None if compiler.has_sources() => Origin::Component.describe(&compiler),
         None => format!(
-            "{TARGET} added by rustup, or else built from {}",
+            "{}, which rustup adds, or else {}",
+            Origin::Component.describe(&compiler),
             Origin::Package.describe(&compiler)
         ),
-    })
+    };
+    Ok(format!("{TARGET} built from {origin}"))
 }
 
-/// Returns the target, installing it first where it is missing.
+/// Returns the target, building it first where it is missing.
 pub(crate) fn ensure() -> Result<RustTarget> {
     let compiler = Compiler::detect()?;
     let origin = match Origin::from_environment() {
         Some(origin) => origin,
-        None if compiler.has_target() => return Ok(RustTarget { sysroot: None }),
+        None if compiler.has_sources() => Origin::Component,
         None => match add_by_rustup(&compiler) {
-            Ok(()) => return Ok(RustTarget { sysroot: None }),
+            Ok(()) => Origin::Component,
             Err(error) => {
-                eprintln!("rustup could not add the target: {error:#}");
+                eprintln!("rustup could not add the sources: {error:#}");
                 Origin::Package
             }
         },
@@ -97,12 +104,13 @@ pub(crate) fn ensure() -> Result<RustTarget> {
             build_sysroot(&compiler, &library, &cache, &dir)?;
         }
     }
-    Ok(RustTarget { sysroot: Some(dir) })
+    Ok(RustTarget { sysroot: dir })
 }
 
 /// Where the sources of core and alloc come from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Origin {
+    Component,
     Package,
     Folder(PathBuf),
 }
@@ -122,6 +130,7 @@ impl Origin {
 
     fn describe(&self, compiler: &Compiler) -> String {
         match self {
+            Origin::Component => format!("the toolchain's component rust-src {}", compiler.release),
             Origin::Package => format!("Debian's package rust-src {}", compiler.release),
             Origin::Folder(path) => path.display().to_string(),
         }
@@ -131,6 +140,7 @@ impl Origin {
     fn key(&self, compiler: &Compiler) -> String {
         let commit = &compiler.commit;
         match self {
+            Origin::Component => format!("{commit}-component-{RECIPE}"),
             Origin::Package => format!("{commit}-package-{RECIPE}"),
             Origin::Folder(path) => {
                 let hash = Sha256::digest(path.as_os_str().as_encoded_bytes());
@@ -142,6 +152,7 @@ impl Origin {
 
     fn library(&self, compiler: &Compiler, cache: &Path) -> Result<PathBuf> {
         match self {
+            Origin::Component => Ok(compiler.sources()),
             Origin::Package => library_of_package(compiler, cache),
             Origin::Folder(path) => {
                 let path = std::path::absolute(path)?;
@@ -191,8 +202,13 @@ impl Compiler {
         })
     }
 
-    fn has_target(&self) -> bool {
-        has_crates(&target_lib(&self.sysroot))
+    /// Where rustup puts the component `rust-src`.
+    fn sources(&self) -> PathBuf {
+        self.sysroot.join("lib/rustlib/src/rust/library")
+    }
+
+    fn has_sources(&self) -> bool {
+        self.sources().join("core/src/lib.rs").is_file()
     }
 }
 
@@ -227,15 +243,15 @@ fn add_by_rustup(compiler: &Compiler) -> Result<()> {
         paths::find_program("rustup").is_some(),
         "there is no rustup on this machine"
     );
-    eprintln!("the toolchain lacks {TARGET}: adding it by `rustup target add {TARGET}`");
+    eprintln!("the toolchain lacks its sources: adding them by `rustup component add rust-src`");
     let mut command = Command::new("rustup");
     command
-        .args(["target", "add", TARGET])
+        .args(["component", "add", "rust-src"])
         .current_dir(paths::workspace_root());
     process::run_quietly(&mut command, RUSTUP_LIMIT)?;
     ensure!(
-        compiler.has_target(),
-        "rustup reported success, but the toolchain that builds here still lacks the target"
+        compiler.has_sources(),
+        "rustup reported success, but the toolchain that builds here still lacks its sources"
     );
     Ok(())
 }
@@ -318,7 +334,7 @@ fn is_release(version: &str, release: &str) -> bool {
 }
 
 /// Names how `build_sysroot` builds; a change of it makes a new sysroot.
-const RECIPE: &str = "bitcode";
+const RECIPE: &str = "bitcode-bti-pac";
 
 /// Builds core, alloc and compiler_builtins, and lays a sysroot out around them.
 fn build_sysroot(compiler: &Compiler, library: &Path, cache: &Path, dir: &Path) -> Result<()> {
@@ -342,7 +358,7 @@ fn build_sysroot(compiler: &Compiler, library: &Path, cache: &Path, dir: &Path) 
         .env("__CARGO_TESTS_ONLY_SRC_ROOT", library)
         .env("CARGO_TARGET_DIR", build.join("target"))
         // Fat LTO of the images wants the library's bitcode, which cargo leaves out by default.
-        .env("RUSTFLAGS", "-Cembed-bitcode=yes")
+        .env("RUSTFLAGS", format!("-Cembed-bitcode=yes {PROTECTION}"))
         .env_remove("CARGO_ENCODED_RUSTFLAGS");
     let result = process::run(&mut command)
         .and_then(|()| lay_out_sysroot(compiler, &build, dir))
@@ -409,10 +425,12 @@ mod tests {
             sysroot: "/s".into(),
         };
         let keys = [
+            Origin::Component.key(&compiler),
             Origin::Package.key(&compiler),
             Origin::Folder("/a".into()).key(&compiler),
             Origin::Folder("/b".into()).key(&compiler),
         ];
-        assert!(keys[0] != keys[1] && keys[1] != keys[2]);
+        let distinct: std::collections::BTreeSet<_> = keys.iter().collect();
+        assert_eq!(distinct.len(), keys.len());
     }
 }
