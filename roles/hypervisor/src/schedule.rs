@@ -174,9 +174,11 @@ impl Cpu {
     /// is none.
     pub(crate) fn run_next<H: Hardware>(&mut self, hw: &mut H, frame: &mut Box<Frame>) {
         loop {
-            let loader = self.hypervisor.is_loader(self.id);
+            let mut loader = self.hypervisor.is_loader(self.id);
             if loader {
                 self.hypervisor.load_step(hw);
+                // With the last step, nothing is left that a time slice would be for.
+                loader = self.hypervisor.is_loader(self.id);
             }
             // Told first, asked second: whoever enqueues after the look into the queue sees the flag
             // and kicks.

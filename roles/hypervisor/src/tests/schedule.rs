@@ -42,6 +42,13 @@ fn two_vcpus_share_a_cpu_by_time_slices() {
 }
 
 #[test]
+fn a_vcpu_that_is_alone_is_not_interrupted_once_its_vm_is_loaded() {
+    let bench = Bench::new(&[Guest::new("alpha", 1)], 1);
+    assert_eq!(bench.running(0), Some(id(0, 0)));
+    assert_eq!(bench.machines[0].clock.deadline, None);
+}
+
+#[test]
 fn a_switch_moves_all_registers() {
     let mut bench = shared_cpu();
     for (round, mark) in [(0_u16, 0x1111_u64), (1, 0x2222)] {
