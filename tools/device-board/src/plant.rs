@@ -68,6 +68,14 @@ pub const PLANTS: &[Plant] = &[
         offsets: (0x1_0c04, 0x1_0c08),
         change: |value| value & !(1 << 9),
     },
+    Plant {
+        name: "virtio-mmio-status",
+        device: "virtio-mmio.31",
+        what: "FAILED is not kept",
+        on: On::Write,
+        offsets: (0x70, 0x74),
+        change: |value| value & !0x80,
+    },
 ];
 
 /// Finds a bug by its name.

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use device_board::diff::{self, Programs, Run, SUBJECTS, Subject, Whose};
-use device_board::plant::{self, PLANTS};
+use device_board::plant::PLANTS;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -119,33 +119,28 @@ fn compare(options: &Options, run: &Run) -> Result<bool> {
     Ok(false)
 }
 
-/// Checks that every planted bug is found.
+/// Checks that every planted bug is found, wherever it can be.
 fn prove(options: &Options, programs: &Programs) -> Result<()> {
-    for subject in SUBJECTS {
-        ensure!(
-            PLANTS.iter().any(|plant| plant.device == subject.name),
-            "no bug to plant into {}",
-            subject.name
-        );
-    }
     let mut missed = Vec::new();
-    for plant in PLANTS {
-        let subject = SUBJECTS.iter().find(|subject| subject.name == plant.device);
-        let subject = subject.with_context(|| format!("no device {}", plant.device))?;
-        let run = Run {
-            programs,
-            subject,
-            plant: Some(plant::find(plant.name).context("unknown")?.name),
-        };
-        let outcome = diff::compare(&run, options.seed, options.operations)?;
-        match outcome.difference {
-            Some(found) => println!(
-                "{}: found after {} operations ({})",
-                plant.name,
-                found.operations.len(),
-                plant.what
-            ),
-            None => missed.push(plant.name),
+    for subject in SUBJECTS {
+        let plants = PLANTS.iter().filter(|it| it.device == subject.device);
+        ensure!(plants.clone().count() > 0, "no bug for {}", subject.name);
+        for plant in plants {
+            let run = Run {
+                programs,
+                subject,
+                plant: Some(plant.name),
+            };
+            let outcome = diff::compare(&run, options.seed, options.operations)?;
+            match outcome.difference {
+                Some(found) => println!(
+                    "{}: found after {} operations ({})",
+                    plant.name,
+                    found.operations.len(),
+                    plant.what
+                ),
+                None => missed.push(plant.name),
+            }
         }
     }
     if missed.is_empty() {

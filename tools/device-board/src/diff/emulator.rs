@@ -52,10 +52,11 @@ impl Programs {
     ///
     /// # Errors
     /// If it does not start.
-    pub fn start_board(&self, plant: Option<&str>) -> Result<Emulator> {
+    pub fn start_board(&self, arguments: &[&str], plant: Option<&str>) -> Result<Emulator> {
         let mut command = Command::new(&self.board);
         command.args(["-machine", "virt", "-smp", "2", "-m", "16"]);
         command.args(["-rtc", &format!("base={}", EPOCH.0)]);
+        command.args(arguments);
         if let Some(plant) = plant {
             command.args(["--plant", plant]);
         }

@@ -106,17 +106,15 @@ type Applied = (usize, usize, Option<(Response, Response)>);
 
 impl Pair {
     fn start(run: &Run) -> Result<Self> {
-        let mut board = run.programs.start_board(run.plant)?;
+        let mut board = run.programs.start_board(run.subject.arguments, run.plant)?;
         let mut qemu = run.programs.start_qemu(run.subject.arguments)?;
         let controller = qemu.find("arm-gicv3")?;
         match run.subject.watch {
-            Watch::Output {
-                board: ours,
-                qemu: theirs,
-            } => {
-                let path = qemu.find(theirs)?;
+            Watch::Output { kind } => {
+                let path = qemu.find(kind)?;
                 qemu.command(&format!("irq_intercept_out {path} sysbus-irq"))?;
-                board.command(&format!("irq_intercept_out /machine/{ours} sysbus-irq"))?;
+                let path = format!("/machine/{}", run.subject.device);
+                board.command(&format!("irq_intercept_out {path} sysbus-irq"))?;
             }
             Watch::Nothing => {}
         }

@@ -3,6 +3,7 @@
 mod gic;
 mod pl011;
 mod pl031;
+mod virtio_mmio;
 
 use super::{Choice, Operation, Random};
 use addr::Width;
@@ -12,9 +13,11 @@ use addr::Width;
 pub struct Subject {
     /// Its name.
     pub name: &'static str,
+    /// The board's name for it, or for its registers.
+    pub device: &'static str,
     /// Its first address, on both sides.
     pub base: u64,
-    /// More arguments for QEMU.
+    /// More arguments, for both sides.
     pub arguments: &'static [&'static str],
     /// Which lines are watched.
     pub watch: Watch,
@@ -52,10 +55,8 @@ fn no_shadow() -> Box<dyn Shadow> {
 pub enum Watch {
     /// A device's interrupt: its line 0.
     Output {
-        /// Its name on the board.
-        board: &'static str,
         /// Its type in QEMU.
-        qemu: &'static str,
+        kind: &'static str,
     },
     /// None.
     Nothing,
@@ -67,6 +68,8 @@ pub const SUBJECTS: &[Subject] = &[
     pl031::SUBJECT,
     gic::DISTRIBUTOR,
     gic::REDISTRIBUTOR,
+    virtio_mmio::MODERN,
+    virtio_mmio::LEGACY,
 ];
 
 /// Makes one access in eight narrower. It still starts at the register's first byte: QEMU takes an

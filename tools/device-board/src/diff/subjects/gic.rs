@@ -9,6 +9,7 @@ use guest_image::map;
 
 pub(super) const DISTRIBUTOR: Subject = Subject {
     name: "gicd",
+    device: "gicd",
     base: map::GICD.base.get(),
     arguments: &[],
     watch: Watch::Nothing,
@@ -19,6 +20,7 @@ pub(super) const DISTRIBUTOR: Subject = Subject {
 
 pub(super) const REDISTRIBUTOR: Subject = Subject {
     name: "gicr",
+    device: "gicr",
     base: map::GICR_BASE.get(),
     arguments: &[],
     watch: Watch::Nothing,

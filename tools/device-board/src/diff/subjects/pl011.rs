@@ -57,12 +57,10 @@ const TIMEOUT: u64 = 1 << 6;
 
 pub(super) const SUBJECT: Subject = Subject {
     name: "pl011",
+    device: "pl011",
     base: map::PL011.base.get(),
     arguments: &[],
-    watch: Watch::Output {
-        board: "pl011",
-        qemu: "pl011",
-    },
+    watch: Watch::Output { kind: "pl011" },
     generate,
     shadow: || Box::new(Received::default()),
     choices: CHOICES,

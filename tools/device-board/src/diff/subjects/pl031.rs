@@ -14,12 +14,10 @@ const LOAD: u64 = 0x08;
 
 pub(super) const SUBJECT: Subject = Subject {
     name: "pl031",
+    device: "pl031",
     base: map::PL031.base.get(),
     arguments: &[],
-    watch: Watch::Output {
-        board: "pl031",
-        qemu: "pl031",
-    },
+    watch: Watch::Output { kind: "pl031" },
     generate,
     shadow: no_shadow,
     choices: CHOICES,
