@@ -10,6 +10,8 @@ use addr::Width;
 pub struct Plant {
     /// Its name on the command line.
     pub name: &'static str,
+    /// The comparisons that have to find it.
+    pub subjects: &'static [&'static str],
     /// The device, by its name on the board.
     pub device: &'static str,
     /// What is wrong, for people.
@@ -30,6 +32,7 @@ enum On {
 pub const PLANTS: &[Plant] = &[
     Plant {
         name: "pl011-clear",
+        subjects: &["pl011"],
         device: "pl011",
         what: "UARTICR clears the transmit interrupt too",
         on: On::Write,
@@ -38,6 +41,7 @@ pub const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "pl011-flags",
+        subjects: &["pl011"],
         device: "pl011",
         what: "UARTFR does not show the full receive FIFO",
         on: On::Read,
@@ -46,6 +50,7 @@ pub const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "pl031-clear",
+        subjects: &["pl031"],
         device: "pl031",
         what: "RTCICR does not clear",
         on: On::Write,
@@ -54,6 +59,7 @@ pub const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "gicd-enable",
+        subjects: &["gicd"],
         device: "gicd",
         what: "one interrupt of each register cannot be disabled",
         on: On::Write,
@@ -62,6 +68,7 @@ pub const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "gicr-configuration",
+        subjects: &["gicr"],
         device: "gicr",
         what: "PPI 20 cannot be made edge-triggered",
         on: On::Write,
@@ -70,11 +77,21 @@ pub const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "virtio-mmio-status",
+        subjects: &["virtio-mmio", "virtio-mmio-legacy"],
         device: "virtio-mmio.31",
         what: "FAILED is not kept",
         on: On::Write,
         offsets: (0x70, 0x74),
         change: |value| value & !0x80,
+    },
+    Plant {
+        name: "virtio-mmio-acknowledge",
+        subjects: &["virtio-blk"],
+        device: "virtio-mmio.31",
+        what: "InterruptACK does not clear",
+        on: On::Write,
+        offsets: (0x64, 0x68),
+        change: |_| 0,
     },
 ];
 

@@ -16,6 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How many commands are sent before their answers are read: few enough for the sockets' buffers.
 const BATCH: usize = 256;
 
+/// The size of a side's disk in bytes.
+pub const DISK_BYTES: usize = 128 * 512;
+
 /// When both clocks start: seconds since 1970, and in QEMU's form.
 const EPOCH: (&str, &str) = ("1700000000", "2023-11-14T22:13:20");
 
@@ -35,6 +38,8 @@ pub struct Response {
     pub edges: Vec<Level>,
     /// The value that was read.
     pub value: Option<u64>,
+    /// What else a request left: used element, status, interrupt status, data.
+    pub more: Vec<u64>,
 }
 
 /// A running side.
@@ -56,11 +61,10 @@ impl Programs {
         let mut command = Command::new(&self.board);
         command.args(["-machine", "virt", "-smp", "2", "-m", "16"]);
         command.args(["-rtc", &format!("base={}", EPOCH.0)]);
-        command.args(arguments);
         if let Some(plant) = plant {
             command.args(["--plant", plant]);
         }
-        Emulator::start(command)
+        Emulator::start(command, arguments)
     }
 
     /// Starts QEMU with its processors stopped.
@@ -73,14 +77,17 @@ impl Programs {
         command.args(["-accel", "tcg", "-S", "-nodefaults", "-nic", "none"]);
         command.args(["-display", "none", "-serial", "null", "-qtest-log", "none"]);
         command.args(["-rtc", &format!("base={},clock=vm", EPOCH.1)]);
-        command.args(arguments);
-        Emulator::start(command)
+        Emulator::start(command, arguments)
     }
 }
 
 impl Emulator {
-    fn start(mut command: Command) -> Result<Self> {
+    fn start(mut command: Command, arguments: &[&str]) -> Result<Self> {
         let folder = tempfile::tempdir().context("no place for sockets")?;
+        let disk = folder.path().join("disk");
+        std::fs::write(&disk, disk_content())?;
+        let disk = disk.display().to_string();
+        command.args(arguments.iter().map(|it| it.replace("{disk}", &disk)));
         let (qtest, monitor) = (folder.path().join("qtest"), folder.path().join("qmp"));
         let listeners = [UnixListener::bind(&qtest)?, UnixListener::bind(&monitor)?];
         command
@@ -145,7 +152,17 @@ impl Emulator {
         self.response(command)
     }
 
-    /// Finds the path of the first device of a type that the machine made by itself.
+    /// Sends a few commands of the qtest protocol at once.
+    ///
+    /// # Errors
+    /// If the side has ended, or refuses one.
+    pub(super) fn batch(&mut self, commands: &[String]) -> Result<Vec<Response>> {
+        self.send(commands)?;
+        let answers = commands.iter().map(|command| self.response(command));
+        answers.collect()
+    }
+
+    /// Finds the path of the last device of a type that the machine made by itself.
     ///
     /// # Errors
     /// If there is none.
@@ -154,8 +171,11 @@ impl Emulator {
         let list = self.execute("qom-list", json!({ "path": parent }))?;
         let wanted = format!("child<{kind}>");
         let entries = list.as_array().map(Vec::as_slice).unwrap_or_default();
-        let entry = entries.iter().find(|entry| entry["type"] == *wanted);
-        let name = entry.and_then(|entry| entry["name"].as_str());
+        let name = entries
+            .iter()
+            .filter(|entry| entry["type"] == *wanted)
+            .max_by_key(|entry| place_of(entry["name"].as_str()));
+        let name = name.and_then(|entry| entry["name"].as_str());
         let name = name.with_context(|| format!("QEMU has no {kind}"))?;
         Ok(format!("{parent}/{name}"))
     }
@@ -209,9 +229,7 @@ impl Emulator {
                 }
                 ["OK"] => return Ok(response),
                 ["OK", value] => {
-                    // Not every answer is a number.
-                    let digits = value.strip_prefix("0x");
-                    response.value = digits.and_then(|it| u64::from_str_radix(it, 16).ok());
+                    response.value = Some(value_of(value));
                     return Ok(response);
                 }
                 _ => bail!("`{command}` was answered by `{}`", line.trim()),
@@ -226,6 +244,28 @@ impl Drop for Emulator {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Returns the number in `device[12]`.
+fn place_of(name: Option<&str>) -> Option<u32> {
+    let digits = name?.strip_prefix("device[")?.strip_suffix(']')?;
+    digits.parse().ok()
+}
+
+/// Returns a number, or stands for many bytes by a hash of them (FNV-1a).
+fn value_of(word: &str) -> u64 {
+    let digits = word.strip_prefix("0x");
+    let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    number.unwrap_or_else(|| {
+        word.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    })
+}
+
+/// Returns what stands on a disk at first: each sector is filled with its number.
+fn disk_content() -> Vec<u8> {
+    (0..DISK_BYTES).map(|place| (place / 512) as u8).collect()
 }
 
 fn socket(path: &Path) -> String {

@@ -9,14 +9,16 @@ mod choice;
 mod emulator;
 mod operation;
 mod random;
+mod request;
 mod run;
 mod shrink;
 mod subjects;
 
 pub use choice::{Choice, Effect, Whose};
-pub use emulator::{Emulator, Programs, Response};
+pub use emulator::{DISK_BYTES, Emulator, Programs, Response};
 pub use operation::Operation;
 pub use random::Random;
+pub use request::{Form, Request};
 pub use run::{Difference, Outcome, Run, compare};
 pub use shrink::shrink;
 pub use subjects::{SUBJECTS, Shadow, Subject, Watch};

@@ -1,5 +1,6 @@
 //! One thing that is done to both sides.
 
+use super::Request;
 use addr::Width;
 use device_model::Level;
 use std::fmt;
@@ -30,6 +31,8 @@ pub enum Operation {
         /// Its new level.
         level: Level,
     },
+    /// A request to a block device.
+    Request(Request),
 }
 
 impl Operation {
@@ -57,7 +60,7 @@ impl Operation {
     pub const fn offset(&self) -> Option<u64> {
         match *self {
             Self::Read { offset, .. } | Self::Write { offset, .. } => Some(offset),
-            Self::Input { .. } => None,
+            Self::Input { .. } | Self::Request(_) => None,
         }
     }
 
@@ -66,7 +69,7 @@ impl Operation {
     pub const fn as_read(&self) -> Option<(u64, Width)> {
         match *self {
             Self::Read { offset, width } => Some((offset, width)),
-            Self::Write { .. } | Self::Input { .. } => None,
+            Self::Write { .. } | Self::Input { .. } | Self::Request(_) => None,
         }
     }
 
@@ -78,10 +81,10 @@ impl Operation {
     }
 
     /// Returns the command of the qtest protocol; `controller` is the path of the interrupt
-    /// controller.
+    /// controller. A request is many.
     #[must_use]
-    pub fn command(&self, base: u64, controller: &str) -> String {
-        match *self {
+    pub fn command(&self, base: u64, controller: &str) -> Option<String> {
+        Some(match *self {
             Self::Read { offset, width } => {
                 format!("read{} {:#x}", letter(width), base.wrapping_add(offset))
             }
@@ -97,7 +100,8 @@ impl Operation {
                 let level = u32::from(level == Level::High);
                 format!("set_irq_in {controller} unnamed-gpio-in {number} {level}")
             }
-        }
+            Self::Request(_) => return None,
+        })
     }
 }
 
@@ -120,6 +124,7 @@ impl fmt::Display for Operation {
                 value,
             } => write!(f, "write{} +{offset:#05x} {value:#x}", letter(width)),
             Self::Input { number, level } => write!(f, "input {number} {level:?}"),
+            Self::Request(request) => request.fmt(f),
         }
     }
 }
@@ -139,7 +144,7 @@ mod tests {
             (Operation::write(4, u64::MAX), "writel 0x9000004 0xffffffff"),
             (high, "set_irq_in /gic unnamed-gpio-in 3 1"),
         ] {
-            assert_eq!(operation.command(0x900_0000, "/gic"), command);
+            assert_eq!(operation.command(0x900_0000, "/gic").unwrap(), command);
         }
     }
 

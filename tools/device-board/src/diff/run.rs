@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use std::fmt;
 
 /// How many operations are made up at once.
-const ROUND: usize = 4096;
+const ROUND: usize = 1024;
 
 /// What is compared.
 #[derive(Clone, Copy, Debug)]
@@ -118,38 +118,61 @@ impl Pair {
             }
             Watch::Nothing => {}
         }
-        Ok(Self {
+        let mut pair = Self {
             board,
             qemu,
             controller,
-        })
+        };
+        pair.perform(run.subject, run.subject.prologue)?;
+        Ok(pair)
     }
 
     fn apply(&mut self, subject: &Subject, operations: &[Operation]) -> Result<Applied> {
-        let commands = |controller: &str| -> Vec<String> {
-            operations
-                .iter()
-                .map(|operation| operation.command(subject.base, controller))
-                .collect()
-        };
-        let (ours, theirs) = (commands("/machine/gic"), commands(&self.controller));
-        let answers = self.board.exchange(&ours, &mut self.qemu, &theirs)?;
+        let answers = self.perform(subject, operations)?;
         ensure!(answers.len() == operations.len(), "answers are missing");
         let mut explained = 0;
         for (place, (operation, (board, qemu))) in operations.iter().zip(answers).enumerate() {
             if board == qemu {
                 continue;
             }
-            let seen = |response: &Response| {
-                let value = response.value;
-                value.map(|value| view(subject.choices, operation, value))
+            let seen = |response: &Response| Response {
+                value: response
+                    .value
+                    .map(|value| view(subject.choices, operation, value)),
+                ..response.clone()
             };
-            if board.edges != qemu.edges || seen(&board) != seen(&qemu) {
+            if seen(&board) != seen(&qemu) {
                 return Ok((place, explained, Some((board, qemu))));
             }
             explained += 1;
         }
         Ok((operations.len(), explained, None))
+    }
+
+    /// Does everything on both sides. Requests need answers on the way; the rest goes in batches.
+    fn perform(
+        &mut self,
+        subject: &Subject,
+        operations: &[Operation],
+    ) -> Result<Vec<(Response, Response)>> {
+        let is_request = |operation: &Operation| matches!(operation, Operation::Request(_));
+        let mut answers = Vec::with_capacity(operations.len());
+        for group in operations.chunk_by(|one, two| !is_request(one) && !is_request(two)) {
+            if let [Operation::Request(request)] = group {
+                let board = request.perform(&mut self.board, subject.base)?;
+                answers.push((board, request.perform(&mut self.qemu, subject.base)?));
+                continue;
+            }
+            let commands = |controller: &str| -> Vec<String> {
+                let commands = group.iter();
+                commands
+                    .filter_map(|operation| operation.command(subject.base, controller))
+                    .collect()
+            };
+            let (ours, theirs) = (commands("/machine/gic"), commands(&self.controller));
+            answers.extend(self.board.exchange(&ours, &mut self.qemu, &theirs)?);
+        }
+        Ok(answers)
     }
 }
 
@@ -171,6 +194,9 @@ impl fmt::Display for Shown<'_> {
         match self.0.value {
             Some(value) => write!(f, "{value:#x}")?,
             None => write!(f, "ok")?,
+        }
+        for value in &self.0.more {
+            write!(f, ", {value:#x}")?;
         }
         for level in &self.0.edges {
             write!(f, ", line {level:?}")?;

@@ -3,6 +3,7 @@
 mod gic;
 mod pl011;
 mod pl031;
+mod virtio_blk;
 mod virtio_mmio;
 
 use super::{Choice, Operation, Random};
@@ -17,8 +18,10 @@ pub struct Subject {
     pub device: &'static str,
     /// Its first address, on both sides.
     pub base: u64,
-    /// More arguments, for both sides.
+    /// More arguments, for both sides; `{disk}` is the name of a file of the side's own.
     pub arguments: &'static [&'static str],
+    /// What is done first.
+    pub prologue: &'static [Operation],
     /// Which lines are watched.
     pub watch: Watch,
     /// Makes up an operation.
@@ -70,6 +73,7 @@ pub const SUBJECTS: &[Subject] = &[
     gic::REDISTRIBUTOR,
     virtio_mmio::MODERN,
     virtio_mmio::LEGACY,
+    virtio_blk::SUBJECT,
 ];
 
 /// Makes one access in eight narrower. It still starts at the register's first byte: QEMU takes an
@@ -86,6 +90,6 @@ fn sometimes_narrow(random: &mut Random, operation: Operation, widths: &[Width])
             width,
             value: value & width.mask(),
         },
-        Operation::Input { .. } => operation,
+        Operation::Input { .. } | Operation::Request(_) => operation,
     }
 }

@@ -12,6 +12,7 @@ pub(super) const DISTRIBUTOR: Subject = Subject {
     device: "gicd",
     base: map::GICD.base.get(),
     arguments: &[],
+    prologue: &[],
     watch: Watch::Nothing,
     generate: distributor,
     shadow: || Box::new(NoMessages),
@@ -23,6 +24,7 @@ pub(super) const REDISTRIBUTOR: Subject = Subject {
     device: "gicr",
     base: map::GICR_BASE.get(),
     arguments: &[],
+    prologue: &[],
     watch: Watch::Nothing,
     generate: redistributor,
     shadow: no_shadow,
@@ -209,9 +211,10 @@ impl Shadow for NoMessages {
             Operation::Write {
                 offset: 0x40..0x60, ..
             } => None,
-            Operation::Read { .. } | Operation::Write { .. } | Operation::Input { .. } => {
-                Some(operation)
-            }
+            Operation::Read { .. }
+            | Operation::Write { .. }
+            | Operation::Input { .. }
+            | Operation::Request(_) => Some(operation),
         }
     }
 }

@@ -60,6 +60,7 @@ pub(super) const SUBJECT: Subject = Subject {
     device: "pl011",
     base: map::PL011.base.get(),
     arguments: &[],
+    prologue: &[],
     watch: Watch::Output { kind: "pl011" },
     generate,
     shadow: || Box::new(Received::default()),
@@ -105,7 +106,9 @@ impl Shadow for Received {
                 self.count = self.count.checked_sub(1)?;
                 Some(operation)
             }
-            Operation::Read { .. } | Operation::Input { .. } => Some(operation),
+            Operation::Read { .. } | Operation::Input { .. } | Operation::Request(_) => {
+                Some(operation)
+            }
             Operation::Write {
                 offset,
                 width,

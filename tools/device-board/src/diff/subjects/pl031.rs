@@ -17,6 +17,7 @@ pub(super) const SUBJECT: Subject = Subject {
     device: "pl031",
     base: map::PL031.base.get(),
     arguments: &[],
+    prologue: &[],
     watch: Watch::Output { kind: "pl031" },
     generate,
     shadow: no_shadow,

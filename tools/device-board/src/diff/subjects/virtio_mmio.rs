@@ -41,6 +41,9 @@ const COMMON_HIGH: u64 = 1;
 /// The largest queue of both.
 const LARGEST: u64 = 6;
 
+/// Memory of zeros: QEMU puts a device tree at the start.
+const MEMORY: u64 = map::RAM_BASE.get() + (4 << 20);
+
 /// The last slot, where the first `-device` goes.
 const BASE: u64 = map::VIRTIO_BASE.get() + 31 * map::VIRTIO_STRIDE;
 
@@ -54,6 +57,7 @@ pub(super) const MODERN: Subject = Subject {
         "-device",
         "virtio-rng-device",
     ],
+    prologue: &[],
     watch: Watch::Nothing,
     generate,
     shadow: || Box::new(Driver::new(Interface::Modern)),
@@ -159,7 +163,7 @@ impl Driver {
     }
 
     fn written(&mut self, offset: u64, value: u64) -> Option<u64> {
-        let page = |value: u64| map::RAM_BASE.get() + ((value & 0x3f) << 12);
+        let page = |value: u64| MEMORY + ((value & 0x3f) << 12);
         Some(match offset {
             STATUS => self.next_status(value)?,
             DEVICE_FEATURES_SELECT => {
@@ -276,7 +280,7 @@ impl Shadow for Driver {
                 Some(Operation::write(offset, self.written(offset, value)?))
             }
             Operation::Read { offset, .. } => self.may_read(offset).then_some(operation),
-            Operation::Input { .. } => Some(operation),
+            Operation::Input { .. } | Operation::Request(_) => Some(operation),
         }
     }
 }
