@@ -16,6 +16,7 @@ const MASK: u64 = 0x38;
 const RAW: u64 = 0x3c;
 const MASKED: u64 = 0x40;
 const CLEAR: u64 = 0x44;
+const DMA_CONTROL: u64 = 0x48;
 
 /// What is accessed beside the data register.
 const REGISTERS: [u64; 23] = [
@@ -32,7 +33,7 @@ const REGISTERS: [u64; 23] = [
     0x20,
     0x24,
     0x28,
-    0x48,
+    DMA_CONTROL,
     0x4c,
     0x7fc,
     0xfe0,
@@ -172,15 +173,22 @@ impl Received {
 const CHOICES: &[Choice] = &[
     Choice {
         whose: Whose::Qemu,
-        reason: "reserved bits of UARTILPR, UARTLCR_H, UARTCR, UARTIFLS, UARTIMSC and UARTDMACR \
-                 read back as written",
+        reason: "reserved bits of UARTILPR, UARTLCR_H, UARTCR, UARTIFLS and UARTIMSC read back \
+                 as written",
         effect: Effect::View(|operation, value| match operation.offset() {
             Some(0x20) => value & 0xff,
             Some(LINE_CONTROL) => value & 0xff,
             Some(CONTROL) => value & 0xff87,
             Some(FIFO_LEVELS) => value & 0x3f,
             Some(MASK) => value & 0x7ff,
-            Some(0x48) => value & 7,
+            _ => value,
+        }),
+    },
+    Choice {
+        whose: Whose::Choice,
+        reason: "UARTDMACR: there is no DMA",
+        effect: Effect::View(|operation, value| match operation.offset() {
+            Some(DMA_CONTROL) => 0,
             _ => value,
         }),
     },
