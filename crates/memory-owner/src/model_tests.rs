@@ -4,6 +4,7 @@ use crate::*;
 use addr::{Address, BLOCK_2M, PAGE_SIZE, Pa, PaRange, PartitionId, VmId};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
 
@@ -677,5 +678,136 @@ proptest! {
         prop_assert_eq!(memory.free_pages(), model.pages.len() as u64);
         // The block whose second half is no RAM keeps its detail.
         prop_assert_eq!(memory.unused_details(), 7);
+    }
+}
+
+#[test]
+fn only_whole_blocks_are_handed_out_as_blocks() {
+    let mut memory = clean();
+    for bytes in [0, PAGE_SIZE, BLOCK_2M + PAGE_SIZE] {
+        let refused = Err(AllocateError::Size { bytes });
+        assert_eq!(memory.allocate_blocks(VM, bytes), refused);
+    }
+    assert!(memory.allocate_blocks(VM, BLOCK_2M).is_ok());
+}
+
+#[test]
+fn what_is_reserved_may_fill_an_account_and_no_more() {
+    let reserve = |pages: u64| {
+        MemoryOwner::new(Setup {
+            ram: &[range(RAM, 8 << 20)],
+            reserved: &[(range(RAM, pages * PAGE_SIZE), HYPERVISOR)],
+            accounts: &[Account::new(HYPERVISOR, 3)],
+            details: 1,
+            contents: Contents::Unknown,
+        })
+        .map(|memory| memory.account(HYPERVISOR).unwrap().pages)
+    };
+    assert_eq!(reserve(3), Ok(3));
+    for pages in [4, 5] {
+        let range = range(RAM, pages * PAGE_SIZE);
+        let (owner, limit) = (HYPERVISOR, 3);
+        let error = ChangeError::Quota { owner, limit };
+        assert_eq!(reserve(pages), Err(SetupError::Reserved { range, error }));
+    }
+}
+
+#[test]
+fn an_owner_has_access_to_what_it_did_not_lend() {
+    let mut memory = clean();
+    let block = memory.allocate_blocks(VM, BLOCK_2M).unwrap();
+    let state = memory.state(block.start());
+    assert!(state.is_accessible_to_owner(VM));
+    assert!(!state.is_accessible_to_owner(OTHER));
+    assert!(!State::Free.is_accessible_to_owner(VM));
+}
+
+#[test]
+fn errors_name_what_was_wrong() {
+    let at = range(0x1000, PAGE_SIZE);
+    let (pa, owner) = (Pa::new(0x2000), OVERHEAD);
+    let held = ChangeError::Held {
+        borrower: PARTITION,
+    };
+    let texts = [
+        (SetupError::NoRam.to_string(), "no RAM"),
+        (SetupError::Overlap { bank: at }.to_string(), "0x1000"),
+        (SetupError::Bank { bank: at }.to_string(), "0x1000"),
+        (
+            SetupError::TwoAccounts { owner }.to_string(),
+            "vm1 overhead has two",
+        ),
+        (
+            SetupError::Reserved {
+                range: at,
+                error: held,
+            }
+            .to_string(),
+            "0x1000",
+        ),
+        (ChangeError::Unaligned { range: at }.to_string(), "0x1000"),
+        (
+            ChangeError::Refused {
+                pa,
+                state: State::Dirty,
+            }
+            .to_string(),
+            "0x2000 is Dirty",
+        ),
+        (
+            ChangeError::UnknownOwner { owner: VM }.to_string(),
+            "vm1 has no",
+        ),
+        (
+            ChangeError::Quota { owner, limit: 77 }.to_string(),
+            "77 pages",
+        ),
+        (ChangeError::NoDetail { pa }.to_string(), "0x2000"),
+        (held.to_string(), "partition 0x8001 still"),
+        (
+            ChangeError::NotLender { user: HYPERVISOR }.to_string(),
+            "hypervisor has",
+        ),
+        (AllocateError::Size { bytes: 0x1001 }.to_string(), "0x1001"),
+        (AllocateError::Order { order: 99 }.to_string(), "99"),
+        (
+            AllocateError::NoMemory { free: 5, dirty: 6 }.to_string(),
+            "5 pages free, 6 dirty",
+        ),
+        (
+            AllocateError::Change(held).to_string(),
+            "partition 0x8001 still",
+        ),
+        (LoanError::NoBorrower.to_string(), "needs a borrower"),
+        (
+            LoanError::TooManyBorrowers { borrowers: 55 }.to_string(),
+            "55",
+        ),
+        (
+            LoanError::Duplicate { borrower: VM }.to_string(),
+            "vm1 is named",
+        ),
+        (
+            LoanError::OwnBorrower { owner: VM }.to_string(),
+            "vm1 can't",
+        ),
+        (LoanError::NotBorrower { user: VM }.to_string(), "vm1 is no"),
+        (
+            LoanError::AlreadyHeld { borrower: VM }.to_string(),
+            "vm1 holds",
+        ),
+        (
+            LoanError::NotHeld { borrower: VM }.to_string(),
+            "vm1 doesn't",
+        ),
+        (Owner::Firmware.to_string(), "firmware"),
+        (Owner::Archive.to_string(), "archive"),
+        (
+            Owner::PartitionOverhead(PartitionId::new(0x8001)).to_string(),
+            "partition 0x8001 overhead",
+        ),
+    ];
+    for (text, part) in texts {
+        assert!(text.contains(part), "{text}");
     }
 }

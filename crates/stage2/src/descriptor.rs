@@ -359,6 +359,14 @@ mod tests {
             }
         }
         assert_eq!(Software::new(8), None);
+        assert!((0..8).all(|value| Software::new(value).unwrap().get() == value));
+    }
+
+    #[test]
+    fn level_0_maps_no_memory_itself() {
+        // Without FEAT_LPA2, which these tables do not use.
+        let leaves = [Level::L0, Level::L1, Level::L2, Level::L3].map(Level::has_leaves);
+        assert_eq!(leaves, [false, true, true, true]);
     }
 
     #[test]

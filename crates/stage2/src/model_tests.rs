@@ -6,6 +6,7 @@ use addr::{BLOCK_1G, BLOCK_2M, Ipa, IpaRange, PAGE_SIZE, Pa};
 use machine::{Invalidation, TableMemory};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::string::ToString;
 use std::vec;
 use std::vec::Vec;
 
@@ -775,4 +776,61 @@ fn the_life_of_a_tree() {
     let mut teardown = tree.destroy(&slot, &mut tlb);
     while teardown.step(&mut memory) == TeardownProgress::More {}
     assert_eq!(fake.tables(), 0);
+}
+
+#[test]
+fn rights_that_a_page_has_already_cost_nothing() {
+    let fake = Fake::new();
+    let mut tree = new_tree(&fake, 40);
+    map_ram(&fake, &mut tree, GUEST_RAM, 4 * PAGE_SIZE);
+    fake.take_events();
+    let part = range(GUEST_RAM, 2 * PAGE_SIZE);
+    let same = Attributes::RAM.permissions;
+    protect(&fake, &mut tree, part, same).unwrap();
+    assert_eq!(fake.take_events(), []);
+}
+
+#[test]
+fn errors_name_what_was_wrong() {
+    let ipa = Ipa::new(0x1000);
+    let pa = Pa::new(0x2000);
+    let at = range(0x3000, PAGE_SIZE);
+    let cpu = addr::CpuId::new(7);
+    let texts = [
+        (EditError::AlreadyMapped { ipa }.to_string(), "0x1000"),
+        (EditError::NotMapped { ipa }.to_string(), "0x1000"),
+        (
+            EditError::Unaligned { address: 0x1001 }.to_string(),
+            "0x1001",
+        ),
+        (EditError::BeyondIpaSize { range: at }.to_string(), "0x3000"),
+        (EditError::BeyondPaSize { pa }.to_string(), "0x2000"),
+        (EditError::NoTableMemory { ipa }.to_string(), "0x1000"),
+        (EditError::NotMergeable { ipa }.to_string(), "0x1000"),
+        (EditError::InvalidationOwed.to_string(), "not completed"),
+        (WalkError::BeyondIpaSize { ipa }.to_string(), "0x1000"),
+        (
+            WalkError::NotMapped {
+                ipa,
+                level: Level::L2,
+            }
+            .to_string(),
+            "0x1000 is not mapped (L2)",
+        ),
+        (
+            GeometryError::IpaBits {
+                ipa_bits: 49,
+                pa_bits: 48,
+            }
+            .to_string(),
+            "49 bits on a machine of 48",
+        ),
+        (GeometryError::PaBits { pa_bits: 33 }.to_string(), "33"),
+        (GeometryError::PaRange { field: 9 }.to_string(), "PARange 9"),
+        (VmidError::TooManyCpus { cpus: 256 }.to_string(), "256 CPUs"),
+        (VmidError::NoSuchCpu { cpu }.to_string(), "no CPU 7"),
+    ];
+    for (text, part) in texts {
+        assert!(text.contains(part), "{text}");
+    }
 }
