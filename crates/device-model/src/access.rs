@@ -7,7 +7,7 @@
 //!   zero: there are no byte strobes.
 //! - A wider access becomes several, lowest address first.
 
-use crate::{AccessPolicy, Endian, GuestError, Host, LineEffect, LineState, MmioDevice, Refused};
+use crate::{AccessPolicy, GuestError, Host, LineEffect, LineState, MmioDevice, Refused};
 use addr::{Width, align_down};
 use core::fmt;
 
@@ -48,6 +48,54 @@ pub fn read<H: Host, D: MmioDevice<H> + ?Sized>(
     offset: u64,
     width: Width,
 ) -> Result<u64, AccessFault> {
+    let policy = device.access_policy();
+    // What nearly every access is comes first; if there is no register, nothing has happened.
+    if policy.takes_as_it_is(offset, width)
+        && let Ok((value, effect)) = device.read(host, offset, width)
+    {
+        if effect == LineEffect::MayHaveChanged {
+            drive(device, line, host);
+        }
+        return Ok(policy.in_order(value & width.mask(), width));
+    }
+    read_adapted(device, line, host, offset, width)
+}
+
+/// Writes the low bits of `value` at `offset`.
+///
+/// # Errors
+/// [`AccessFault`] if the device's policy says so.
+#[inline]
+pub fn write<H: Host, D: MmioDevice<H> + ?Sized>(
+    device: &mut D,
+    line: &mut LineState,
+    host: &mut H,
+    offset: u64,
+    width: Width,
+    value: u64,
+) -> Result<(), AccessFault> {
+    let value = value & width.mask();
+    let policy = device.access_policy();
+    if policy.takes_as_it_is(offset, width)
+        && let Ok(effect) = device.write(host, offset, width, policy.in_order(value, width))
+    {
+        if effect == LineEffect::MayHaveChanged {
+            drive(device, line, host);
+        }
+        return Ok(());
+    }
+    write_adapted(device, line, host, offset, width, value)
+}
+
+/// Reads in the way that the device implements, or refuses.
+#[cold]
+fn read_adapted<H: Host, D: MmioDevice<H> + ?Sized>(
+    device: &mut D,
+    line: &mut LineState,
+    host: &mut H,
+    offset: u64,
+    width: Width,
+) -> Result<u64, AccessFault> {
     let access = Access {
         policy: device.access_policy(),
         offset,
@@ -72,12 +120,9 @@ pub fn read<H: Host, D: MmioDevice<H> + ?Sized>(
     result
 }
 
-/// Writes the low bits of `value` at `offset`.
-///
-/// # Errors
-/// [`AccessFault`] if the device's policy says so.
-#[inline]
-pub fn write<H: Host, D: MmioDevice<H> + ?Sized>(
+/// Writes in the way that the device implements, or refuses.
+#[cold]
+fn write_adapted<H: Host, D: MmioDevice<H> + ?Sized>(
     device: &mut D,
     line: &mut LineState,
     host: &mut H,
@@ -85,7 +130,6 @@ pub fn write<H: Host, D: MmioDevice<H> + ?Sized>(
     width: Width,
     value: u64,
 ) -> Result<(), AccessFault> {
-    let value = value & width.mask();
     let access = Access {
         policy: device.access_policy(),
         offset,
@@ -178,14 +222,6 @@ impl Access {
         }
     }
 
-    /// Puts the bytes of a register of `width` in the order of a little-endian guest, or back.
-    fn in_order(&self, value: u64, width: Width) -> u64 {
-        match self.policy.endian {
-            Endian::Little => value,
-            Endian::Big => value.swap_bytes() >> (64_u32.wrapping_sub(width.bits()) & 63),
-        }
-    }
-
     fn refuse<H: Host>(&self, host: &mut H, refusal: Refusal) -> Result<(), AccessFault> {
         host.guest_error(refusal.error, self.offset);
         match refusal.outcome {
@@ -216,7 +252,7 @@ impl Access {
         width: Width,
     ) -> (Result<u64, AccessFault>, LineEffect) {
         match device.read(host, offset, width) {
-            Ok((value, effect)) => (Ok(self.in_order(value & width.mask(), width)), effect),
+            Ok((value, effect)) => (Ok(self.policy.in_order(value & width.mask(), width)), effect),
             Err(_) => (self.refuse_unknown(host).map(|()| 0), LineEffect::Unchanged),
         }
     }
@@ -229,7 +265,7 @@ impl Access {
         width: Width,
         value: u64,
     ) -> (Result<(), AccessFault>, LineEffect) {
-        match device.write(host, offset, width, self.in_order(value, width)) {
+        match device.write(host, offset, width, self.policy.in_order(value, width)) {
             Ok(effect) => (Ok(()), effect),
             Err(_) => (self.refuse_unknown(host), LineEffect::Unchanged),
         }

@@ -105,6 +105,27 @@ impl AccessPolicy {
         unknown: Refused::Ignored,
         beyond_end: Refused::Fault,
     };
+
+    /// Tells whether an access reaches the device as it is.
+    #[inline]
+    pub(crate) fn takes_as_it_is(&self, offset: u64, width: Width) -> bool {
+        self.valid.contains(width)
+            && self.implemented.contains(width)
+            && width.is_aligned(offset)
+            && self
+                .size
+                .checked_sub(width.bytes())
+                .is_some_and(|last| offset <= last)
+    }
+
+    /// Puts the bytes of a register of `width` in the order of a little-endian guest, or back.
+    #[inline]
+    pub(crate) fn in_order(&self, value: u64, width: Width) -> u64 {
+        match self.endian {
+            Endian::Little => value,
+            Endian::Big => value.swap_bytes() >> (64_u32.wrapping_sub(width.bits()) & 63),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -37,8 +37,8 @@ pub const fn primecell(part: u16, revision: u8, configuration: u8) -> Identifica
 
 /// A device with 32-bit registers named by an enum. It gets [`MmioDevice`] from here.
 pub trait RegisterDevice: Migrate {
-    /// The registers.
-    type Register: Registers;
+    /// The registers; usually an enum that derives [`macro@crate::Registers`].
+    type Register: Copy + TryFrom<u64, Error = NoRegister>;
     /// Which accesses the device takes: 32 bits, or narrower if that is all it has.
     const POLICY: &'static AccessPolicy;
     /// Which wires the device has.
@@ -70,6 +70,11 @@ pub trait RegisterDevice: Migrate {
     /// See [`MmioDevice::exit_reset`].
     fn exit_reset<H: Host>(&mut self, host: &mut H) {
         let _ = host;
+    }
+
+    /// See [`MmioDevice::pause`].
+    fn pause<H: Host>(&mut self, host: &mut H) {
+        host.cancel_timer();
     }
 
     /// See [`MmioDevice::resume`].
@@ -153,6 +158,10 @@ impl<H: Host, D: RegisterDevice> MmioDevice<H> for D {
 
     fn exit_reset(&mut self, host: &mut H) {
         RegisterDevice::exit_reset(self, host);
+    }
+
+    fn pause(&mut self, host: &mut H) {
+        RegisterDevice::pause(self, host);
     }
 
     fn resume(&mut self, host: &mut H) {

@@ -1,7 +1,9 @@
 //! What the PL011 does.
 
-use super::registers::{Control, DmaControl, Interrupts, LineControl, Register, Status};
-use super::state::{Config, DisabledTransmitter, State, modem_interrupts};
+use super::registers::{
+    Control, DMA_ENABLE, FifoLevels, Flags, Interrupts, LineControl, MODEM_INPUTS, Register, Status,
+};
+use super::state::{Config, DisabledTransmitter, State, error_interrupts, modem_interrupts};
 use device_model::{
     AccessPolicy, Device, GuestError, Host, Identification, Level, LineEffect, Received,
     RegisterDevice, Wire, Wires, primecell,
@@ -13,6 +15,9 @@ use device_model::{
 pub struct Pl011 {
     config: Config,
     state: State,
+    /// When the characters in the receive FIFO time out, in nanoseconds of [`Host::now`]. Begins
+    /// anew after a pause.
+    timeout: Option<u64>,
 }
 
 impl RegisterDevice for Pl011 {
@@ -21,7 +26,7 @@ impl RegisterDevice for Pl011 {
     const WIRES: Wires = Wires {
         interrupt: Wire::Present,
         bytes: Wire::Present,
-        clock: Wire::Absent,
+        clock: Wire::Present,
     };
     /// Revision 1, whose FIFOs hold 16.
     const IDENTIFICATION: Option<&'static Identification> = Some(&primecell(0x11, 1, 0));
@@ -32,7 +37,7 @@ impl RegisterDevice for Pl011 {
         }
         // The only read that changes anything: it takes a character out.
         let ready = self.receiver_ready();
-        let value = self.take();
+        let value = self.take(host);
         self.ask_for_input(host, ready);
         (u32::from(value), LineEffect::MayHaveChanged)
     }
@@ -55,20 +60,76 @@ impl RegisterDevice for Pl011 {
         Level::from(!self.state.masked().is_empty())
     }
 
-    fn reset<H: Host>(&mut self, _: &mut H) {
-        self.state = State::default();
+    fn reset<H: Host>(&mut self, host: &mut H) {
+        // The other end of the modem's lines is not reset.
+        let modem_inputs = self.state.modem_inputs;
+        self.state = State {
+            modem_inputs,
+            ..State::default()
+        };
+        self.stop_timeout(host);
     }
 
-    fn receive<H: Host>(&mut self, _: &mut H, byte: u8) -> Received {
-        if !self.receiver_ready() {
-            return Received::Refused;
+    fn pause<H: Host>(&mut self, host: &mut H) {
+        self.stop_timeout(host);
+    }
+
+    fn resume<H: Host>(&mut self, host: &mut H) {
+        self.start_timeout(host);
+        if self.receiver_ready() {
+            host.input_wanted();
         }
-        self.store(u16::from(byte));
-        Received::Accepted
+    }
+
+    fn receive<H: Host>(&mut self, host: &mut H, byte: u8) -> Received {
+        self.receive_with_errors(host, byte, Status::empty())
+    }
+
+    fn timer_expired<H: Host>(&mut self, host: &mut H) {
+        let Some(deadline) = self.timeout else {
+            return;
+        };
+        if host.now() < deadline {
+            host.arm_timer(deadline);
+            return;
+        }
+        self.timeout = None;
+        if !self.state.receive_fifo.is_empty() {
+            self.state.raw.insert(Interrupts::RECEIVE_TIMEOUT);
+        }
     }
 }
 
 impl Pl011 {
+    /// Takes a character from the back end with the errors of its transmission: framing, parity,
+    /// break. An overrun is this end's own.
+    pub fn receive_with_errors<H: Host>(
+        &mut self,
+        host: &mut H,
+        byte: u8,
+        errors: Status,
+    ) -> Received {
+        if !self.receiver_ready() {
+            return Received::Refused;
+        }
+        let errors = errors.difference(Status::OVERRUN);
+        self.state.raw.insert(error_interrupts(errors));
+        self.store(host, u16::from(byte) | (errors.bits() << 8));
+        Received::Accepted
+    }
+
+    /// Sets the modem inputs, as they stand in UARTFR: set is asserted. Other flags are ignored.
+    pub fn set_modem_inputs(&mut self, lines: Flags) {
+        let before = self.state.modem_lines();
+        self.state.modem_inputs = lines.intersection(MODEM_INPUTS);
+        self.note_modem_change(before);
+    }
+
+    fn note_modem_change(&mut self, before: Flags) {
+        let changed = before.symmetric_difference(self.state.modem_lines());
+        self.state.raw.insert(modem_interrupts(changed));
+    }
+
     /// Reads a register whose reading changes nothing; UARTDR is none.
     fn value<H: Host>(&self, host: &mut H, register: Register) -> u16 {
         let state = &self.state;
@@ -81,7 +142,7 @@ impl Pl011 {
             Register::FractionalBaudRate => state.fractional_baud_rate,
             Register::LineControl => state.line_control.bits(),
             Register::Control => state.control.bits(),
-            Register::FifoLevels => state.fifo_levels,
+            Register::FifoLevels => state.fifo_levels.bits(),
             Register::InterruptMask => state.mask.bits(),
             Register::RawInterrupts => state.raw.bits(),
             Register::MaskedInterrupts => self.state.masked().bits(),
@@ -89,7 +150,7 @@ impl Pl011 {
                 host.guest_error(GuestError::WriteOnly, register.offset());
                 0
             }
-            Register::DmaControl => state.dma_control.bits(),
+            Register::DmaControl => 0,
         }
     }
 
@@ -105,19 +166,15 @@ impl Pl011 {
             Register::IrdaCounter => state.irda_counter = value & 0xff,
             Register::IntegerBaudRate => state.integer_baud_rate = value,
             Register::FractionalBaudRate => state.fractional_baud_rate = value & 0x3f,
-            Register::LineControl => self.write_line_control(value),
+            Register::LineControl => self.write_line_control(host, value),
             Register::Control => self.write_control(host, value),
-            Register::FifoLevels => state.fifo_levels = value & 0x3f,
+            Register::FifoLevels => state.fifo_levels = FifoLevels::from_bits_truncate(value),
             Register::InterruptMask => state.mask = Interrupts::from_bits_truncate(value),
             Register::InterruptClear => {
                 state.raw = state.raw.difference(Interrupts::from_bits_truncate(value));
             }
             Register::DmaControl => {
-                state.dma_control = DmaControl::from_bits_truncate(value);
-                if state
-                    .dma_control
-                    .intersects(DmaControl::RECEIVE.union(DmaControl::TRANSMIT))
-                {
+                if value & DMA_ENABLE != 0 {
                     host.guest_error(GuestError::Unimplemented, register.offset());
                 }
             }
@@ -127,7 +184,7 @@ impl Pl011 {
         }
     }
 
-    fn write_line_control(&mut self, value: u16) {
+    fn write_line_control<H: Host>(&mut self, host: &mut H, value: u16) {
         let sent_break = self.loops_break();
         let new = LineControl::from_bits_truncate(value);
         let changed = self.state.line_control.symmetric_difference(new);
@@ -139,8 +196,9 @@ impl Pl011 {
             self.state
                 .raw
                 .remove(Interrupts::RECEIVE.union(Interrupts::RECEIVE_TIMEOUT));
+            self.stop_timeout(host);
         }
-        self.loop_break(sent_break);
+        self.loop_break(host, sent_break);
     }
 
     fn write_control<H: Host>(&mut self, host: &mut H, value: u16) {
@@ -155,10 +213,8 @@ impl Pl011 {
             host.guest_error(GuestError::Unimplemented, offset);
         }
         self.state.control = new;
-        self.state.raw.insert(modem_interrupts(
-            modem.symmetric_difference(self.state.modem_lines()),
-        ));
-        self.loop_break(sent_break);
+        self.note_modem_change(modem);
+        self.loop_break(host, sent_break);
         if self.state.transmitter_enabled() {
             // Bounded by the depth of the FIFO.
             for byte in core::mem::take(&mut self.state.transmit_fifo) {
@@ -183,7 +239,7 @@ impl Pl011 {
     fn send<H: Host>(&mut self, host: &mut H, byte: u8) {
         if self.state.control.contains(Control::LOOPBACK) {
             if self.state.receiver_enabled() {
-                self.store(u16::from(byte));
+                self.store(host, u16::from(byte));
             }
         } else {
             host.transmit(byte);
@@ -204,7 +260,7 @@ impl Pl011 {
     }
 
     /// Puts a character with its status into the receive FIFO, or notes the overrun.
-    fn store(&mut self, character: u16) {
+    fn store<H: Host>(&mut self, host: &mut H, character: u16) {
         let depth = self.state.depth();
         let level = self.state.receive_level();
         let state = &mut self.state;
@@ -222,17 +278,38 @@ impl Pl011 {
             return;
         }
         state.overrun = false;
-        let waiting = if state.receive_fifo.len() >= level {
-            Interrupts::RECEIVE
-        } else {
-            // The timeout of 32 bit periods is over at once: nothing else comes in between.
-            Interrupts::RECEIVE_TIMEOUT
-        };
-        state.raw.insert(waiting);
+        if state.receive_fifo.len() >= level {
+            state.raw.insert(Interrupts::RECEIVE);
+        }
+        self.start_timeout(host);
+    }
+
+    /// Lets the characters that are too few for the receive interrupt time out.
+    fn start_timeout<H: Host>(&mut self, host: &mut H) {
+        let level = self.state.receive_level();
+        let received = self.state.receive_fifo.len();
+        if received == 0 || received >= level {
+            self.stop_timeout(host);
+            return;
+        }
+        match self.state.receive_timeout(self.config.clock) {
+            0 => self.state.raw.insert(Interrupts::RECEIVE_TIMEOUT),
+            wait => {
+                let deadline = host.now().saturating_add(wait);
+                self.timeout = Some(deadline);
+                host.arm_timer(deadline);
+            }
+        }
+    }
+
+    fn stop_timeout<H: Host>(&mut self, host: &mut H) {
+        if self.timeout.take().is_some() {
+            host.cancel_timer();
+        }
     }
 
     /// Takes a character with its status out of the receive FIFO; 0 if it is empty.
-    fn take(&mut self) -> u16 {
+    fn take<H: Host>(&mut self, host: &mut H) -> u16 {
         let level = self.state.receive_level();
         let state = &mut self.state;
         let Some(character) = state.receive_fifo.pop_at(0) else {
@@ -243,16 +320,19 @@ impl Pl011 {
         let left = state.receive_fifo.len();
         if left < level {
             state.raw.remove(Interrupts::RECEIVE);
-            state.raw.set(Interrupts::RECEIVE_TIMEOUT, left != 0);
         }
+        if left == 0 {
+            state.raw.remove(Interrupts::RECEIVE_TIMEOUT);
+        }
+        self.start_timeout(host);
         character
     }
 
     /// Receives the break that the guest has begun to send to itself.
-    fn loop_break(&mut self, sent_before: bool) {
+    fn loop_break<H: Host>(&mut self, host: &mut H, sent_before: bool) {
         if self.loops_break() && !sent_before && self.state.receiver_enabled() {
             self.state.raw.insert(Interrupts::BREAK);
-            self.store(Status::BREAK.bits() << 8);
+            self.store(host, Status::BREAK.bits() << 8);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Registers and bits of the PL011 (DDI0183G, chapter 3).
 
 use bitflags::bitflags;
-use device_model::{Registers, plain_bits};
+use device_model::{Registers, bit_fields, plain_bits};
 
 /// The registers (DDI0183G, 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Registers)]
@@ -51,7 +51,7 @@ bitflags! {
     }
 
     /// UARTFR (DDI0183G, 3.3.3).
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Flags: u16 {
         /// Clear to send.
         const CTS = 1 << 0;
@@ -139,29 +139,40 @@ bitflags! {
         /// Overrun.
         const OVERRUN = 1 << 10;
     }
-
-    /// UARTDMACR (DDI0183G, 3.3.14).
-    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-    pub struct DmaControl: u16 {
-        /// DMA for the receive FIFO.
-        const RECEIVE = 1 << 0;
-        /// DMA for the transmit FIFO.
-        const TRANSMIT = 1 << 1;
-        /// No receive requests after an error.
-        const ON_ERROR = 1 << 2;
-    }
 }
+
+/// UARTIFLS (DDI0183G, 3.3.9).
+#[bit_fields(u16)]
+pub struct FifoLevels {
+    /// TXIFLSEL, the level of the transmit FIFO, in the encoding of the manual.
+    #[bits(0..=2)]
+    pub transmit: u8,
+    /// RXIFLSEL, the level of the receive FIFO.
+    #[bits(3..=5)]
+    pub receive: u8,
+}
+
+impl FifoLevels {
+    /// After reset: both FIFOs at one half.
+    pub(crate) const RESET: Self = Self::from_bits_truncate(0).with_transmit(2).with_receive(2);
+}
+
+/// The bits of UARTDMACR that ask for transfers (DDI0183G, 3.3.14).
+pub(crate) const DMA_ENABLE: u16 = 0b11;
+
+/// The modem inputs among the flags.
+pub(crate) const MODEM_INPUTS: Flags = Flags::CTS
+    .union(Flags::DSR)
+    .union(Flags::DCD)
+    .union(Flags::RI);
 
 /// UARTCR after reset: transmitter and receiver enabled, the UART itself not.
 pub(crate) const CONTROL_RESET: Control = Control::TRANSMIT_ENABLE.union(Control::RECEIVE_ENABLE);
-
-/// UARTIFLS after reset: both FIFOs at one half.
-pub(crate) const FIFO_LEVELS_RESET: u16 = 0x12;
 
 plain_bits!(
     Status: u16,
     LineControl: u16,
     Control: u16,
     Interrupts: u16,
-    DmaControl: u16,
+    Flags: u16,
 );

@@ -2,9 +2,11 @@ use super::*;
 use crate::Device;
 use crate::testing::{check_identification, effects, errors, slot};
 use addr::Width;
-use device_model::{Effects, GuestError, InputRoom, Level, Slot};
+use device_model::property::{Properties, Property, Value};
+use device_model::{Effects, GuestError, InputRoom, Level, Received, Slot, TimerRequest};
 use proptest::prelude::*;
 use std::collections::VecDeque;
+use std::string::ToString;
 use std::vec::Vec;
 
 /// A UART with a guest that uses whole registers.
@@ -51,6 +53,28 @@ impl Bench {
     fn receive(&mut self, bytes: &[u8]) -> usize {
         self.last = effects(0);
         self.slot.receive(&mut self.last, bytes)
+    }
+
+    fn receive_error(&mut self, byte: u8, errors: Status) {
+        self.last = effects(0);
+        let received = self.slot.poke(&mut self.last, |device, host| match device {
+            Device::Pl011(uart) => uart.receive_with_errors(host, byte, errors),
+            _ => Received::Refused,
+        });
+        assert_eq!(received, Received::Accepted);
+    }
+
+    fn modem(&mut self, lines: Flags) {
+        self.last = effects(0);
+        self.slot.poke(&mut self.last, |device, _| match device {
+            Device::Pl011(uart) => uart.set_modem_inputs(lines),
+            _ => panic!("no UART"),
+        });
+    }
+
+    fn expire(&mut self, now: u64) {
+        self.last = effects(now);
+        self.slot.timer_expired(&mut self.last);
     }
 
     fn raw(&mut self) -> Interrupts {
@@ -107,7 +131,7 @@ fn plain_registers_keep_the_bits_that_they_have() {
         (Register::Control, 0xff87),
         (Register::FifoLevels, 0x3f),
         (Register::InterruptMask, 0x7ff),
-        (Register::DmaControl, 0x7),
+        (Register::DmaControl, 0),
     ] {
         bench.write(register, 0xffff_ffff);
         assert_eq!(bench.read(register), bits, "{register:?}");
@@ -158,6 +182,7 @@ fn an_early_console_prints_without_enabling_the_uart() {
 fn a_disabled_transmitter_can_hold_its_bytes() {
     let mut bench = Bench::with(Config {
         disabled_transmitter: DisabledTransmitter::Holds,
+        ..Config::default()
     });
     bench.write(Register::Data, 1);
     assert!(bench.last.transmitted.is_empty());
@@ -309,6 +334,153 @@ fn loopback_connects_the_modem_lines() {
         bench.write(Register::Control, 0x301);
         assert_eq!(bench.raw(), interrupt);
         assert_eq!(bench.flags(), Flags::TXFE | Flags::RXFE);
+    }
+}
+
+#[test]
+fn modem_lines_interrupt_on_each_change_and_survive_a_reset() {
+    for (input, interrupt) in [
+        (Flags::CTS, Interrupts::CTS),
+        (Flags::DSR, Interrupts::DSR),
+        (Flags::DCD, Interrupts::DCD),
+        (Flags::RI, Interrupts::RI),
+    ] {
+        let mut bench = Bench::enabled();
+        bench.modem(input | Flags::BUSY);
+        assert_eq!(bench.flags(), Flags::TXFE | Flags::RXFE | input);
+        assert_eq!(bench.raw(), interrupt);
+        assert_eq!(bench.slot.level(), Level::High);
+        bench.write(Register::InterruptClear, 0xffff);
+        bench.modem(input);
+        assert!(bench.raw().is_empty());
+        let mut host = effects(0);
+        bench.slot.reset(&mut host);
+        assert_eq!(bench.flags(), Flags::TXFE | Flags::RXFE | input);
+        // Looped back, the line is not seen.
+        bench.write(Register::Control, 0x381);
+        assert_eq!(bench.raw(), interrupt);
+        bench.write(Register::InterruptClear, 0xffff);
+        bench.modem(Flags::empty());
+        assert!(bench.raw().is_empty());
+    }
+}
+
+#[test]
+fn errors_come_with_their_character_and_interrupt() {
+    for (error, interrupt) in [
+        (Status::FRAMING, Interrupts::FRAMING),
+        (Status::PARITY, Interrupts::PARITY),
+        (Status::BREAK, Interrupts::BREAK),
+    ] {
+        let mut bench = Bench::enabled();
+        bench.receive(b"a");
+        bench.receive_error(b'b', error | Status::OVERRUN);
+        assert_eq!(bench.raw(), Interrupts::RECEIVE_TIMEOUT | interrupt);
+        assert_eq!(bench.read(Register::Data), u64::from(b'a'));
+        assert_eq!(bench.read(Register::Status), 0);
+        let marked = u64::from(error.bits()) << 8 | u64::from(b'b');
+        assert_eq!(bench.read(Register::Data), marked);
+        assert_eq!(bench.read(Register::Status), u64::from(error.bits()));
+        // The status goes when it is cleared, the interrupt when that is.
+        bench.write(Register::Status, 0);
+        assert_eq!(bench.read(Register::Status), 0);
+        assert_eq!(bench.raw(), interrupt);
+        bench.write(Register::InterruptClear, u64::from(interrupt.bits()));
+        assert_eq!(bench.slot.level(), Level::Low);
+    }
+}
+
+#[test]
+fn a_clocked_uart_waits_for_32_bit_periods_before_characters_time_out() {
+    let mut bench = Bench::with(Config {
+        clock: 24_000_000,
+        ..Config::default()
+    });
+    // 115,200 baud: 24 MHz / (16 * 13.02), so that 32 bits take 277.7 microseconds.
+    bench.write(Register::IntegerBaudRate, 13);
+    bench.write(Register::FractionalBaudRate, 1);
+    bench.write(Register::LineControl, 0x70);
+    bench.write(Register::Control, 0x301);
+    let wait = 277_666;
+    assert_eq!(bench.receive(b"ab"), 2);
+    assert!(bench.raw().is_empty());
+    bench.expire(wait - 1);
+    assert_eq!(bench.last.timer, Some(TimerRequest::Arm(wait)));
+    assert!(bench.raw().is_empty());
+    bench.expire(wait);
+    assert_eq!(bench.last.timer, None);
+    assert_eq!(bench.raw(), Interrupts::RECEIVE_TIMEOUT);
+    bench.write(Register::InterruptClear, 0x40);
+    // A read begins the wait anew, the last one ends it.
+    bench.read(Register::Data);
+    assert_eq!(bench.last.timer, Some(TimerRequest::Arm(wait)));
+    bench.read(Register::Data);
+    assert_eq!(bench.last.timer, Some(TimerRequest::Cancel));
+    bench.expire(2 * wait);
+    assert!(bench.raw().is_empty());
+    // At the level there is nothing to wait for.
+    assert_eq!(bench.receive(&[0; 8]), 8);
+    assert_eq!(bench.last.timer, Some(TimerRequest::Cancel));
+    assert_eq!(bench.raw(), Interrupts::RECEIVE);
+    // A pause takes the timer back; it is asked for anew.
+    bench.read(Register::Data);
+    let mut host = effects(0);
+    bench.slot.pause(&mut host).unwrap();
+    assert_eq!(host.timer, Some(TimerRequest::Cancel));
+    bench.slot.resume(&mut host).unwrap();
+    assert_eq!(host.timer, Some(TimerRequest::Arm(wait)));
+}
+
+#[test]
+fn dma_is_absent() {
+    let mut bench = Bench::enabled();
+    for enable in [1, 2, 7] {
+        bench.write(Register::DmaControl, enable);
+        assert_eq!(errors(&bench.last), [GuestError::Unimplemented]);
+        assert_eq!(bench.read(Register::DmaControl), 0);
+    }
+    bench.write(Register::DmaControl, 4);
+    assert!(bench.last.errors.is_empty());
+}
+
+#[test]
+fn the_configuration_can_be_described() {
+    let property = |name, value| Property { name, value };
+    let config = Config::from_properties(&[
+        property("disabled-transmitter", Value::Text("holds")),
+        property("clock", Value::Number(24_000_000)),
+    ]);
+    assert_eq!(
+        config,
+        Ok(Config {
+            disabled_transmitter: DisabledTransmitter::Holds,
+            clock: 24_000_000,
+        })
+    );
+    assert_eq!(Config::from_properties(&[]), Ok(Config::default()));
+    for (properties, message) in [
+        (
+            &[property("clok", Value::Number(1))][..],
+            "unknown property \"clok\": there are disabled-transmitter clock",
+        ),
+        (
+            &[property("clock", Value::Number(1 << 32))],
+            "property \"clock\" is 4294967296, not a number from 0 to 4294967295",
+        ),
+        (
+            &[property("disabled-transmitter", Value::Flag(true))],
+            "property \"disabled-transmitter\" is true, not one of sends holds",
+        ),
+        (
+            &[
+                property("clock", Value::Number(1)),
+                property("clock", Value::Number(1)),
+            ],
+            "property \"clock\" is named twice",
+        ),
+    ] {
+        let error = Config::from_properties(properties).unwrap_err();
+        assert_eq!(error.to_string(), message);
     }
 }
 
