@@ -252,7 +252,10 @@ impl Access {
         width: Width,
     ) -> (Result<u64, AccessFault>, LineEffect) {
         match device.read(host, offset, width) {
-            Ok((value, effect)) => (Ok(self.policy.in_order(value & width.mask(), width)), effect),
+            Ok((value, effect)) => (
+                Ok(self.policy.in_order(value & width.mask(), width)),
+                effect,
+            ),
             Err(_) => (self.refuse_unknown(host).map(|()| 0), LineEffect::Unchanged),
         }
     }

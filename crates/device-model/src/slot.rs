@@ -2,8 +2,8 @@
 
 use crate::migrate::{Reader, RestoreError, Writer};
 use crate::{
-    AccessFault, Backend, BackendChange, Effects, GuestError, Host, Level, LineState, Model,
-    Received, Wires, access,
+    AccessFault, Backend, BackendChange, Effects, GuestError, Host, Level, Levels, LineState,
+    Model, Received, Wires, access,
 };
 use addr::Width;
 use core::fmt;
@@ -259,6 +259,12 @@ impl<D: Model> Slot<D> {
     #[must_use]
     pub fn level(&self) -> Level {
         self.line.level()
+    }
+
+    /// Returns the levels that were driven last.
+    #[must_use]
+    pub fn levels(&self) -> Levels {
+        self.line.levels()
     }
 
     /// Returns which wires the device has.

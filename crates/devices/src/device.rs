@@ -1,6 +1,6 @@
 //! All kinds of devices as one type.
 
-use crate::{Pl011, Pl031, Pvpanic, VirtioBlk, VirtioRng};
+use crate::{Pl011, Pl031, Pl061, Pvpanic, VirtioBlk, VirtioRng};
 use device_model::{Host, MmioDevice, Model};
 use virtio::VirtioMmio;
 
@@ -11,6 +11,8 @@ pub enum Device {
     Pl011(Pl011),
     /// A real-time clock.
     Pl031(Pl031),
+    /// Pins, one of them a power button.
+    Pl061(Pl061),
     /// Where a guest reports its panic.
     Pvpanic(Pvpanic),
     /// A disk.
@@ -24,6 +26,7 @@ impl Model for Device {
         match self {
             Self::Pl011(device) => device,
             Self::Pl031(device) => device,
+            Self::Pl061(device) => device,
             Self::Pvpanic(device) => device,
             Self::VirtioBlk(device) => device,
             Self::VirtioRng(device) => device,
@@ -40,6 +43,12 @@ impl From<Pl011> for Device {
 impl From<Pvpanic> for Device {
     fn from(device: Pvpanic) -> Self {
         Self::Pvpanic(device)
+    }
+}
+
+impl From<Pl061> for Device {
+    fn from(device: Pl061) -> Self {
+        Self::Pl061(device)
     }
 }
 

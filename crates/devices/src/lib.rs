@@ -18,17 +18,23 @@ extern crate alloc;
 extern crate std;
 
 mod device;
+pub mod hpet;
 pub mod pl011;
 pub mod pl031;
+pub mod pl061;
 pub mod pvpanic;
+#[cfg(test)]
+mod suite;
 #[cfg(test)]
 mod testing;
 pub mod virtio_blk;
 pub mod virtio_rng;
 
 pub use device::Device;
+pub use hpet::Hpet;
 pub use pl011::Pl011;
 pub use pl031::Pl031;
+pub use pl061::Pl061;
 pub use pvpanic::Pvpanic;
 pub use virtio_blk::VirtioBlk;
 pub use virtio_rng::VirtioRng;
