@@ -365,3 +365,99 @@ const PL011: [&str; 2] = [
     "0100 02000000 4100 4204 01000000 55 01 08 00 1000 0d00 0100 7000 0103 1200 7f00 1000",
     "0200 02000000 4100 4204 01000000 55 01 08 00 1000 0d00 0100 7000 0103 1200 7f00 1000 0000",
 ];
+
+/// Values that no device has: each snapshot is refused, because of the field that is named.
+#[test]
+fn impossible_values_are_refused() {
+    let check = |device: Device, cases: &[(&str, &str)]| {
+        let mut bench = Bench::new(device, 0);
+        bench.pause();
+        for (snapshot, field) in cases {
+            match bench.slot.restore(&bytes(snapshot)) {
+                Err(RestoreError::Invalid(invalid)) => assert_eq!(invalid.field, *field),
+                other => panic!("{field}: {other:?}"),
+            }
+        }
+    };
+    check(
+        Device::from(Pl011::default()),
+        &[
+            // A character with a fifth status bit.
+            (
+                "0200 01000000 4110 00000000 00 0000 0000 0000 0000 1000 0003 1200 0000 0000 0000",
+                "receive_fifo",
+            ),
+            // Two characters without FIFOs.
+            (
+                "0200 02000000 4100 4200 00000000 00 0000 0000 0000 0000 0000 0003 1200 0000 0000 0000",
+                "receive_fifo",
+            ),
+            (
+                "0200 00000000 02000000 4142 00 0000 0000 0000 0000 0000 0003 1200 0000 0000 0000",
+                "transmit_fifo",
+            ),
+            (
+                "0200 00000000 00000000 02 0000 0000 0000 0000 0000 0003 1200 0000 0000 0000",
+                "overrun",
+            ),
+            (
+                "0200 00000000 00000000 00 1000 0000 0000 0000 0000 0003 1200 0000 0000 0000",
+                "status",
+            ),
+            (
+                "0200 00000000 00000000 00 0000 0001 0000 0000 0000 0003 1200 0000 0000 0000",
+                "irda_counter",
+            ),
+            (
+                "0200 00000000 00000000 00 0000 0000 0000 4000 0000 0003 1200 0000 0000 0000",
+                "fractional_baud_rate",
+            ),
+            (
+                "0200 00000000 00000000 00 0000 0000 0000 0000 0000 0003 4000 0000 0000 0000",
+                "fifo_levels",
+            ),
+            // UARTFR's BUSY is no modem input.
+            (
+                "0200 00000000 00000000 00 0000 0000 0000 0000 0000 0003 1200 0000 0000 0800",
+                "modem_inputs",
+            ),
+        ],
+    );
+    check(
+        Device::from(Pl031::default()),
+        &[
+            (
+                "0100 00000000 00000000 00000000 02000000 00000000 00",
+                "mask",
+            ),
+            (
+                "0100 00000000 00000000 00000000 00000000 02000000 00",
+                "raw",
+            ),
+        ],
+    );
+    check(
+        Device::from(Pl061::default()),
+        &[("0100 00 00 00 00 00 00 00 00 00 02", "pressed")],
+    );
+}
+
+#[test]
+fn a_state_must_fit_its_configuration() {
+    let snapshot = bytes(include_str!("hpet/snapshot-1.txt"));
+    for config in [
+        // It has 32 timers.
+        crate::hpet::Config::default(),
+        // It uses other inputs.
+        crate::hpet::Config {
+            timers: 32,
+            routes: 0,
+            ..Default::default()
+        },
+    ] {
+        let mut bench = Bench::new(Hpet::new(config), 0);
+        bench.pause();
+        let refused = bench.slot.restore(&snapshot);
+        assert!(matches!(refused, Err(RestoreError::Invalid(_))));
+    }
+}

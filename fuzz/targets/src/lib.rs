@@ -46,10 +46,10 @@ pub const TARGETS: &[Target] = &[
         runs: 30_000,
     },
     Target {
-        name: "devices",
-        run: devices::run,
-        seeds: devices::seeds,
-        runs: 60_000,
+        name: "device_snapshot",
+        run: devices::run_snapshot,
+        seeds: devices::snapshot_seeds,
+        runs: 10_000,
     },
     Target {
         name: "fdt",
@@ -64,6 +64,12 @@ pub const TARGETS: &[Target] = &[
         runs: 400_000,
     },
     Target {
+        name: "hpet_stream",
+        run: devices::run_hpet,
+        seeds: devices::stream_seeds,
+        runs: 4_000,
+    },
+    Target {
         name: "manifest",
         run: manifest::run,
         seeds: manifest::seeds,
@@ -76,10 +82,34 @@ pub const TARGETS: &[Target] = &[
         runs: 40_000,
     },
     Target {
+        name: "pl011_stream",
+        run: devices::run_pl011,
+        seeds: devices::stream_seeds,
+        runs: 10_000,
+    },
+    Target {
+        name: "pl031_stream",
+        run: devices::run_pl031,
+        seeds: devices::stream_seeds,
+        runs: 10_000,
+    },
+    Target {
+        name: "pl061_stream",
+        run: devices::run_pl061,
+        seeds: devices::stream_seeds,
+        runs: 10_000,
+    },
+    Target {
         name: "psci_stream",
         run: psci_stream::run,
         seeds: psci_stream::seeds,
         runs: 2_000,
+    },
+    Target {
+        name: "pvpanic_stream",
+        run: devices::run_pvpanic,
+        seeds: devices::stream_seeds,
+        runs: 10_000,
     },
     Target {
         name: "trap_decode",

@@ -27,12 +27,17 @@ macro_rules! targets {
 targets!(
     archive,
     board,
-    devices,
+    device_snapshot,
     fdt,
     guest_image,
+    hpet_stream,
     manifest,
     pack_toml,
+    pl011_stream,
+    pl031_stream,
+    pl061_stream,
     psci_stream,
+    pvpanic_stream,
     trap_decode,
     vgic_stream,
 );

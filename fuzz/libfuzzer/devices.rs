@@ -1,4 +1,0 @@
-//! `devices` for libFuzzer; what it does is in `fuzz_targets::devices`.
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_targets::devices::run(data));

@@ -1,0 +1,4 @@
+//! `pl061_stream` for libFuzzer; what it does is in `fuzz_targets::devices`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_targets::devices::run_pl061(data));
