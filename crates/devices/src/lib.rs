@@ -24,9 +24,9 @@ pub mod pl031;
 pub mod pl061;
 pub mod pvpanic;
 #[cfg(test)]
-mod suite;
-#[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 pub mod virtio_blk;
 pub mod virtio_rng;
 

@@ -37,6 +37,14 @@ impl Host for Board {
         self.effects.transmit(byte);
     }
 
+    fn transmit_room(&self) -> usize {
+        self.effects.transmit_room()
+    }
+
+    fn request_work(&mut self) {
+        self.effects.request_work();
+    }
+
     fn input_wanted(&mut self) {
         self.effects.input_wanted();
     }

@@ -27,6 +27,12 @@ impl Host for Board {
 
     fn transmit(&mut self, _: u8) {}
 
+    fn transmit_room(&self) -> usize {
+        0
+    }
+
+    fn request_work(&mut self) {}
+
     fn input_wanted(&mut self) {}
 
     fn now(&self) -> u64 {

@@ -70,7 +70,10 @@ impl<D: VirtioDevice> Migrate for VirtioMmio<D> {
 
     fn restore(&mut self, input: &mut Reader<'_>) -> Result<(), RestoreError> {
         let saved = Transport::from_wire(Wire::read(input)?).map_err(RestoreError::Invalid)?;
-        if !self.offered().contains(saved.driver_features) {
+        // Before it is agreed on, a driver may have written anything.
+        if saved.status.contains(Status::FEATURES_OK)
+            && !self.offered().contains(saved.driver_features)
+        {
             let value = saved.driver_features.bits();
             return Err(invalid("driver_features", value));
         }
@@ -138,6 +141,8 @@ fn restore(max: u16, saved: &SavedQueue, features: Features) -> Result<Queue, Re
         queue
             .start_at(features, saved.position)
             .map_err(|_| invalid("queues", u64::from(saved.position)))?;
+    } else if saved.due || saved.position != 0 {
+        return Err(invalid("queues", u64::from(saved.position)));
     }
     if saved.due {
         queue.attend();

@@ -8,11 +8,12 @@
 //!   line, with the older ones left alone.
 
 use crate::testing::effects;
-use crate::{Device, Hpet, Pl011, Pl031, Pl061, Pvpanic};
+use crate::{Device, Hpet, Pl011, Pl031, Pl061, Pvpanic, VirtioBlk, VirtioRng};
 use addr::Width;
 use device_model::migrate::{ContainerReader, ContainerWriter, RestoreError, Writer};
 use device_model::{Effects, Levels, Model, Slot, TimerRequest};
 use std::vec::Vec;
+use virtio::VirtioMmio;
 
 const LIMIT: usize = 1 << 16;
 
@@ -358,6 +359,17 @@ device_suite! {
         "0100 08 b0 f0 01 02 04 ff 08 00 01",
     ];
     pvpanic: Device::from(Pvpanic::default()), survives: [], snapshots: ["0100"];
+    virtio_blk: Device::from(VirtioMmio::new(
+        virtio::mmio::Config::default(),
+        VirtioBlk::new(crate::virtio_blk::Config {
+            bytes: 1 << 20,
+            ..Default::default()
+        }),
+    )), survives: [], snapshots: VIRTIO_BLK;
+    virtio_rng: Device::from(VirtioMmio::new(
+        virtio::mmio::Config::default(),
+        VirtioRng::default(),
+    )), survives: [], snapshots: VIRTIO_RNG;
 }
 
 /// Version 2 added the modem inputs.
@@ -365,6 +377,18 @@ const PL011: [&str; 2] = [
     "0100 02000000 4100 4204 01000000 55 01 08 00 1000 0d00 0100 7000 0103 1200 7f00 1000",
     "0200 02000000 4100 4204 01000000 55 01 08 00 1000 0d00 0100 7000 0103 1200 7f00 1000 0000",
 ];
+
+/// A transport with a ring that runs, then the device.
+const VIRTIO_BLK: [&str; 1] = [concat!(
+    "0100 0f 0000000001000000 00000000 00000000 00000000 01000000 00000000 00000000 01000000",
+    "0100 0800 0000004000000000 0010004000000000 0020004000000000 00000000 00000000 01 0300 01",
+    "0100 01",
+)];
+const VIRTIO_RNG: [&str; 1] = [concat!(
+    "0100 0f 0000000001000000 00000000 00000000 00000000 01000000 00000000 00000000 01000000",
+    "0100 0800 0000004000000000 0010004000000000 0020004000000000 00000000 00000000 01 0300 01",
+    "0100",
+)];
 
 /// Values that no device has: each snapshot is refused, because of the field that is named.
 #[test]
