@@ -127,12 +127,9 @@ global_asm!(
     .endm
 
     .text
-    // Every way from a guest into EL2 and back, with names that end in `kind`.
-    .macro bk_ways kind, pac
-    // Where an instruction ends that was carried out for a guest in AArch64 state: BTYPE becomes 0,
-    // and a single step is used up.
-    .balign 16
-bk_step\kind:
+    // Steps over an instruction that was carried out for a guest in AArch64 state: BTYPE becomes 0,
+    // and a single step is used up. Clobbers x2 and x3.
+    .macro bk_step_over
     mrs     x2, elr_el2
     mrs     x3, spsr_el2
     add     x2, x2, #4
@@ -140,6 +137,13 @@ bk_step\kind:
     and     x3, x3, #~(1 << 21)
     msr     elr_el2, x2
     msr     spsr_el2, x3
+    .endm
+
+    // Every way from a guest into EL2 and back, with names that end in `kind`.
+    .macro bk_ways kind, pac
+    .balign 16
+bk_step\kind:
+    bk_step_over
 bk_restore_caller\kind:
     bk_give_key \pac
     bk_load_caller sp
@@ -231,7 +235,9 @@ bk_register\kind:
     bk_take_key \pac
     bl      bk_role_register
     cbz     x0, bk_step\kind
-    b       bk_trap_saved\kind
+    tbz     x0, #1, bk_trap_saved\kind
+    bk_step_over
+    b       bk_full\kind
 
     // SRT stands in bits 20-16, if the syndrome describes the access, which the handler checks.
     .balign 16
@@ -249,7 +255,9 @@ bk_access\kind:
     bk_take_key \pac
     bl      bk_role_access
     cbz     x0, bk_step\kind
-    b       bk_trap_saved\kind
+    tbz     x0, #1, bk_trap_saved\kind
+    bk_step_over
+    b       bk_full\kind
 
     // The two most usual calls whose answer never changes.
 bk_simple\kind:

@@ -94,6 +94,20 @@ impl Effects {
         }
     }
 
+    /// Tells whether nothing was recorded, so that there is nothing to apply: what most accesses do.
+    #[inline]
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        self.line.is_none()
+            && self.transmitted.is_empty()
+            && self.input == InputRoom::Unchanged
+            && self.work == WorkRequest::Unchanged
+            && self.timer.is_none()
+            && self.errors.is_empty()
+            && self.events.is_empty()
+            && self.lost == 0
+    }
+
     fn note_loss<T, E>(&mut self, pushed: Result<T, E>) {
         if pushed.is_err() {
             self.lost = self.lost.saturating_add(1);
@@ -207,7 +221,7 @@ fn add(counter: &AtomicU32, amount: u32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TimeBase;
+    use crate::{Level, TimeBase};
 
     fn effects() -> Effects {
         Effects::new(Moment {
@@ -238,6 +252,38 @@ mod tests {
         assert_eq!(counters.get(GuestError::ReadOnly), 4);
         assert_eq!(counters.get(GuestError::WriteOnly), 0);
         assert_eq!(counters.lost(), 6);
+    }
+
+    #[test]
+    fn anything_recorded_is_something() {
+        assert!(effects().is_none());
+        let records: [fn(&mut Effects); 9] = [
+            |effects| {
+                effects.set_line(LineUpdate {
+                    line: 0,
+                    level: Level::High,
+                    sequence: 1,
+                });
+            },
+            |effects| {
+                effects.signal(Signal::Message {
+                    address: 0,
+                    data: 0,
+                })
+            },
+            |effects| effects.transmit(0),
+            Effects::request_work,
+            Effects::input_wanted,
+            |effects| effects.arm_timer(0),
+            Effects::cancel_timer,
+            |effects| effects.guest_error(GuestError::ReadOnly, 0),
+            |effects| effects.guest_event(GuestEvent::Panicked),
+        ];
+        for (place, record) in records.into_iter().enumerate() {
+            let mut effects = effects();
+            record(&mut effects);
+            assert!(!effects.is_none(), "record {place}");
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub enum Next {
     Full = 1,
 }
 
-/// Whether a short handler has carried out the instruction that trapped.
+/// How an exit goes on after a short handler: whether it has carried out the instruction that trapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Short {
@@ -32,6 +32,9 @@ pub enum Short {
     Done = 0,
     /// It has done nothing: save all registers, then call [`ExitHandler::trap`].
     Refused = 1,
+    /// It has: the guest stands behind the instruction. But something else is to be done: save all
+    /// registers, then call [`ExitHandler::full`].
+    Full = 2,
 }
 
 /// A role, as the vectors call it. `H` is the hardware token of the CPU that runs the call.

@@ -149,8 +149,8 @@ impl<H: Hardware> ExitHandler<H> for Cpu {
     }
 
     #[inline]
-    fn access(&mut self, _hw: &mut H, frame: &mut Frame, syndrome: &Syndrome) -> Short {
-        self.short_access(frame, syndrome)
+    fn access(&mut self, hw: &mut H, frame: &mut Frame, syndrome: &Syndrome) -> Short {
+        self.short_access(hw, frame, syndrome)
     }
 
     fn trap(&mut self, hw: &mut H, frame: &mut Box<Frame>, syndrome: &Syndrome) {

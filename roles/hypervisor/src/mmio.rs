@@ -50,6 +50,26 @@ impl Cpu {
         }
     }
 
+    /// Carries out a load or store of a device on the VM's bus; `None` if none answers, or it is the
+    /// interrupt controller.
+    #[inline]
+    pub(crate) fn board_access<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        frame: &mut Frame,
+        ipa: Ipa,
+        access: MmioAccess,
+    ) -> Option<()> {
+        let vcpu = self.current.as_ref()?;
+        let hit = vcpu.vm.bus.lookup(ipa, access.width).ok()?;
+        match hit.target {
+            Target::Device(place) => self
+                .device(hw, frame, place, hit.offset, access)
+                .map(|_| ()),
+            Target::Distributor | Target::Redistributors => None,
+        }
+    }
+
     #[inline]
     fn distributor<H: Hardware>(
         &mut self,
@@ -211,7 +231,7 @@ impl Cpu {
         access: MmioAccess,
     ) -> Option<Outcome> {
         let vcpu = self.current.as_mut()?;
-        let vm = vcpu.vm.clone();
+        let vm = self.hypervisor.vm(vcpu.id.vm)?;
         let attached = vm.devices.get(place)?;
         let mut effects = Effects::new(self.hypervisor.moment(hw));
         match access.direction {
@@ -232,21 +252,24 @@ impl Cpu {
                     .ok()?;
             }
         }
-        if let Some(changed) = self.hypervisor.drive_line(&vm, place, &effects) {
+        if effects.is_none() {
+            return Some(Outcome::Complete);
+        }
+        if let Some(changed) = self.hypervisor.drive_line(vm, place, &effects) {
             let changed = {
                 let distributor = &mut vm.gic.lock().distributor;
                 vcpu.interrupts.settle_effects(distributor, changed, hw)
             };
-            self.hypervisor.apply(hw, &vm, &changed);
+            self.hypervisor.apply(hw, vm, &changed);
             effects.line = None;
         }
-        if self.hypervisor.apply_device(hw, &vm, place, &effects) == Report::Panicked {
+        if self.hypervisor.apply_device(hw, vm, place, &effects) == Report::Panicked {
             self.intent = Intent::Crash(Cause::Panic {
                 sign: PanicSign::Device,
             });
         }
         if effects.input == InputRoom::Wanted {
-            self.hypervisor.pass_on(hw, &vm);
+            self.hypervisor.pass_on(hw, vm);
         }
         if let Some(request) = effects.timer {
             self.note_device_timer(vm.id, place, request);

@@ -139,10 +139,15 @@ impl Hypervisor {
     }
 
     /// Carries out what a change of a VM's interrupt controller asks for. Called without its lock.
+    #[inline]
     pub(crate) fn apply<H: Hardware>(&self, hw: &mut H, vm: &Vm, effects: &Effects) {
-        if effects.is_none() {
-            return;
+        if !effects.is_none() {
+            self.carry_out(hw, vm, effects);
         }
+    }
+
+    #[cold]
+    fn carry_out<H: Hardware>(&self, hw: &mut H, vm: &Vm, effects: &Effects) {
         for index in effects.kick.iter() {
             self.reach(hw, vm, index, Post::Shared);
         }

@@ -7,7 +7,7 @@ use crate::cpu::Cpu;
 use addr::Ipa;
 use guest_image::map;
 use id_registers::SgiRegister;
-use machine::{Frame, Hardware, Short, Syndrome};
+use machine::{Frame, Hardware, Next, Short, Syndrome};
 use trap::{DeviceAccess, Esr, ExitRegisters};
 use vgic::{REDISTRIBUTOR_STRIDE, sgi};
 
@@ -46,9 +46,14 @@ impl Cpu {
         Short::Done
     }
 
-    /// Serves reads of the GIC's 32-bit registers.
+    /// Serves reads of the GIC's 32-bit registers, and all of the devices'.
     #[inline(always)]
-    pub(crate) fn short_access(&mut self, frame: &mut Frame, syndrome: &Syndrome) -> Short {
+    pub(crate) fn short_access<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        frame: &mut Frame,
+        syndrome: &Syndrome,
+    ) -> Short {
         let registers = ExitRegisters {
             esr: Esr::new(syndrome.esr),
             far: syndrome.far,
@@ -60,7 +65,24 @@ impl Cpu {
             frame.set_operand(register, u64::from(word));
             return Short::Done;
         }
-        Short::Refused
+        self.short_device(hw, frame, &registers)
+    }
+
+    /// Carries out an access to a device, which needs no register but the operand.
+    #[inline(never)]
+    fn short_device<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        frame: &mut Frame,
+        registers: &ExitRegisters,
+    ) -> Short {
+        let done = DeviceAccess::recognize(registers)
+            .and_then(|device| self.board_access(hw, frame, device.ipa, device.access));
+        match (done, self.next()) {
+            (None, _) => Short::Refused,
+            (Some(()), Next::Resume) => Short::Done,
+            (Some(()), Next::Full) => Short::Full,
+        }
     }
 
     /// Reads a register of the distributor or of the loaded vCPU's redistributor. `None` for any

@@ -339,12 +339,14 @@ impl Bench {
                 (_, 0x18) => cpu.register(hw, frame, esr),
                 (_, _) => cpu.access(hw, frame, &syndrome),
             };
+            if short != Short::Refused {
+                frame.pc = frame.pc.wrapping_add(4);
+                frame.pstate &= !(3 << 10 | 1 << 21);
+            }
             match short {
-                Short::Done => {
-                    frame.pc = frame.pc.wrapping_add(4);
-                    frame.pstate &= !(3 << 10 | 1 << 21);
-                }
+                Short::Done => {}
                 Short::Refused => cpu.trap(hw, frame, &syndrome),
+                Short::Full => cpu.full(hw, frame),
             }
         })
     }

@@ -135,6 +135,7 @@ const HOT: &[(u16, &str, &str)] = &[
     (4, "data abort", "GICD_TYPER"),
     (5, "data abort", "GICD_ISENABLER2"),
     (6, "system register", "ID register"),
+    (7, "data abort", "PL011 flags"),
     (8, "system register", "SGI to itself"),
     (10, "IRQ", "virtual timer"),
     (30, "WFI", "vCPU switch"),
