@@ -41,6 +41,19 @@ pub enum EmptyArms {
     Stable,
     /// As the unstable feature `exhaustive_patterns` has it: everywhere.
     Everywhere,
+    /// Nowhere: every constructor must be matched, whether it has values or not.
+    Nowhere,
+}
+
+impl EmptyArms {
+    /// Says whether arms for a constructor without values may be left out at a place.
+    fn may_be_left_out(self, valid: bool) -> bool {
+        match self {
+            EmptyArms::Stable => valid,
+            EmptyArms::Everywhere => true,
+            EmptyArms::Nowhere => false,
+        }
+    }
 }
 
 /// Why the search ended early.

@@ -47,12 +47,12 @@ impl Places {
         // A match on an enum is about its variants, even if it only says `_`.
         let mut at = Places::ROOT;
         let mut root = ty;
-        while let Info::Ref(target) = &*table.info(root) {
+        for _ in 0..64 {
+            let Info::Ref(target) = &*table.info(root) else {
+                break;
+            };
             at = places.part_or_new(at, 0, 0);
             root = *target;
-            if at > 64 {
-                break;
-            }
         }
         places.nodes[at].told_apart = true;
         places

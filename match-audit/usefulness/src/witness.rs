@@ -287,12 +287,14 @@ impl<C: Types> Builder<'_, '_, C> {
         if depth > 64 || empty.iter().all(|e| *e) {
             return self.node(ty, WitnessKind::Never);
         }
+        // One place is shown in depth; with all, the pattern would double with each level.
+        let first = empty.iter().position(|e| *e);
         let mut fields = Vec::new();
-        for (part, empty) in parts.iter().zip(empty) {
-            fields.push(if empty {
-                self.never(part.ty, depth + 1)
-            } else {
-                self.any(part.ty)
+        for (index, (part, empty)) in parts.iter().zip(empty).enumerate() {
+            fields.push(match empty {
+                true if Some(index) == first => self.never(part.ty, depth + 1),
+                true => self.node(part.ty, WitnessKind::Never),
+                false => self.any(part.ty),
             });
         }
         self.node(ty, WitnessKind::Struct(fields))

@@ -78,10 +78,11 @@ impl<C: Types> Engine<'_, '_, C> {
         branch: Branch,
         branches: &mut Vec<Next>,
     ) -> bool {
-        let everywhere = self.empty_arms == EmptyArms::Everywhere;
-        let voided = place.root && matches!(info, Info::Void);
-        let can_omit = place.valid || voided || everywhere;
-        let barred = place.valid && (voided || everywhere);
+        // Stable Rust accepts `match x {}` on any place, valid or not.
+        let voided =
+            place.root && matches!(info, Info::Void) && self.empty_arms != EmptyArms::Nowhere;
+        let can_omit = voided || self.empty_arms.may_be_left_out(place.valid);
+        let barred = place.valid && (voided || self.empty_arms == EmptyArms::Everywhere);
         let nothing_present = split.present.is_empty();
         let only_empty = split.missing.is_empty();
         let mut asked = split.missing;
@@ -147,8 +148,7 @@ impl<C: Types> Engine<'_, '_, C> {
                 }
                 let empty = constructor::is_empty(&column.info, ctor);
                 branch.impossible |= empty && place.valid;
-                branch.may_be_left_out |=
-                    empty && (place.valid || self.empty_arms == EmptyArms::Everywhere);
+                branch.may_be_left_out |= empty && self.empty_arms.may_be_left_out(place.valid);
                 branch.rest_relevant &= column.wild_relevant;
                 self.path.push(Step::Ctor(order, ctor));
                 let rows = merge(&column.mentions, position, &column.wild);

@@ -1,5 +1,5 @@
 //! A small program of types to test with.
-#![allow(dead_code, unreachable_pub)]
+#![allow(unreachable_pub)]
 
 use match_audit_usefulness::*;
 

@@ -1,7 +1,6 @@
 //! Random input, much of it ill-formed: no panic, and the work limit is kept.
 
-mod common;
-use common::*;
+use crate::common::*;
 use match_audit_usefulness::*;
 
 /// SplitMix64, so that a failure can be repeated.
@@ -180,7 +179,8 @@ fn random_input_neither_panics_nor_exceeds_the_limit() {
         let _ = shown(&answer.left_out);
         let _ = shown(&sets.missing);
         let _ = what_if(&Program, &matched, id("E"), &options).unwrap();
-        let _ = never::completion(&Program, &matched, &options).unwrap();
+        let completed = never::auto_never(&Program, &matched, &options).unwrap();
+        let _ = shown(&completed.unmatched);
         if answer.complete && sets.complete && options.empty_arms == EmptyArms::Stable {
             agree(&answer, &sets, seed);
         }

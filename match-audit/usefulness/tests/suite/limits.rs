@@ -1,7 +1,6 @@
 //! Large and hostile matches: in time, or honestly incomplete.
 
-mod common;
-use common::*;
+use crate::common::*;
 use match_audit_usefulness::*;
 use std::time::Instant;
 

@@ -1,7 +1,6 @@
 //! What arms take and swallow, and what becomes of a new variant.
 
-mod common;
-use common::*;
+use crate::common::*;
 use match_audit_usefulness::*;
 
 fn values(set: &ArmSet<Ty>) -> Vec<String> {

@@ -1,7 +1,6 @@
 //! Exhaustiveness, witnesses and redundancy, case by case.
 
-mod common;
-use common::*;
+use crate::common::*;
 use match_audit_usefulness::*;
 
 #[test]
