@@ -188,8 +188,13 @@ fn arm_reports<C: Types>(engine: &Engine<'_, '_, C>, finished: bool) -> Vec<ArmR
             let useful = engine.lineages[arm].useful;
             let usefulness = match (useful, finished) {
                 (true, _) => Usefulness::Useful,
+                // One alternative of an arm may cover another, being covered itself further up.
                 (false, true) => Usefulness::Redundant {
-                    covered_by: all_covers[arm].clone(),
+                    covered_by: all_covers[arm]
+                        .iter()
+                        .copied()
+                        .filter(|by| *by != arm)
+                        .collect(),
                 },
                 (false, false) => Usefulness::Unknown,
             };

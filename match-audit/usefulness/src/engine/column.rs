@@ -19,7 +19,10 @@ pub(super) struct Column {
     wild: Vec<u32>,
     /// Pairs of a branch and a row that mentions it, sorted.
     mentions: Vec<(u32, u32)>,
-    /// Whether a wildcard still learns something in the branch of a mentioned constructor.
+    /// Whether the rest still learns something in the branch of a mentioned constructor.
+    rest_relevant: bool,
+    /// Whether a row that says nothing does. Where all that is not mentioned is empty, the row
+    /// may only there be reached.
     wild_relevant: bool,
 }
 
@@ -56,7 +59,9 @@ impl<C: Types> Engine<'_, '_, C> {
             .map(|(position, ctor)| Next::Present(position, *ctor))
             .collect();
         let present = branches.len() as u32;
+        let only_empty = split.missing.is_empty();
         let missing_anything = self.missing(&info, place, split, present, branch, &mut branches);
+        let rest_relevant = self.goal == Goal::Sets || !missing_anything;
         Column {
             place,
             info,
@@ -64,7 +69,8 @@ impl<C: Types> Engine<'_, '_, C> {
             branches,
             wild,
             mentions,
-            wild_relevant: self.goal == Goal::Sets || !missing_anything,
+            rest_relevant,
+            wild_relevant: rest_relevant || only_empty,
         }
     }
 
@@ -149,7 +155,7 @@ impl<C: Types> Engine<'_, '_, C> {
                 let empty = constructor::is_empty(&column.info, ctor);
                 branch.impossible |= empty && place.valid;
                 branch.may_be_left_out |= empty && self.empty_arms.may_be_left_out(place.valid);
-                branch.rest_relevant &= column.wild_relevant;
+                branch.rest_relevant &= column.rest_relevant;
                 self.path.push(Step::Ctor(order, ctor));
                 let rows = merge(&column.mentions, position, &column.wild);
                 self.spend((rows.len() * (arity + 1)) as u64)?;

@@ -86,6 +86,14 @@ fn a_binding_reads_and_so_is_never_reached() {
 }
 
 #[test]
+fn a_binding_is_reached_by_the_values_that_another_arm_leaves() {
+    // Only `Err` is not mentioned, and it is empty; but 1 comes here through `Ok`.
+    let first = Pat::variant(0, [Pat::value(0)]);
+    let matched = maybe_invalid(result(Ty::U8, Ty::Never), vec![first, Pat::bind()]);
+    assert!(report(&matched).arms[1].reached);
+}
+
+#[test]
 fn a_read_behind_a_reference_is_not_implied() {
     let ty = reference(option(Ty::Never));
     let matched = m(ty, vec![Pat::reference(unit(0)), Pat::bind()]);

@@ -4,10 +4,14 @@ use crate::common::*;
 use match_audit_usefulness::*;
 
 /// SplitMix64, so that a failure can be repeated.
-struct Rng(u64);
+pub(crate) struct Rng(u64);
 
 impl Rng {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn new(seed: u64) -> Rng {
+        Rng(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -15,7 +19,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         (self.next() % bound as u64) as usize
     }
 }
@@ -54,7 +58,7 @@ fn random_type(rng: &mut Rng, depth: usize) -> Ty {
 }
 
 /// Makes a pattern that fits `ty` most of the time.
-fn random_pattern(rng: &mut Rng, ty: &Ty, depth: usize) -> P {
+pub(crate) fn random_pattern(rng: &mut Rng, ty: &Ty, depth: usize) -> P {
     if depth == 0 || rng.below(5) == 0 {
         return match rng.below(4) {
             0 => Pat::new(PatKind::Never),

@@ -4,5 +4,6 @@ mod common;
 mod emptiness;
 mod hostile;
 mod limits;
+mod model;
 mod sets;
 mod verdicts;
