@@ -1,6 +1,7 @@
 //! What the compiler says about a generated program.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::path::Path;
 use std::process::Command;
 
@@ -11,7 +12,25 @@ pub(crate) struct Findings {
     pub(crate) unmatched: BTreeMap<usize, String>,
     /// Patterns called unreachable, by start and end.
     pub(crate) unreachable: BTreeSet<(usize, usize)>,
+    /// Where never patterns are refused.
+    refused: BTreeSet<usize>,
 }
+
+impl Findings {
+    /// Returns the message of the E0004 inside these bytes.
+    pub(crate) fn unmatched_in(&self, function: &Range<usize>) -> Option<&str> {
+        let mut inside = self.unmatched.range(function.clone());
+        inside.next().map(|(_, message)| message.as_str())
+    }
+
+    /// Says whether a never pattern is refused inside these bytes.
+    pub(crate) fn refused_in(&self, function: &Range<usize>) -> bool {
+        self.refused.range(function.clone()).next().is_some()
+    }
+}
+
+/// What the compiler says of a never pattern where a value may be.
+const NEVER_REFUSED: &str = "mismatched types";
 
 /// Errors that the generated matches provoke on purpose or that do not concern matching.
 const EXPECTED: [&str; 6] = ["E0004", "E0507", "E0508", "E0509", "E0382", "E0505"];
@@ -57,6 +76,9 @@ pub(crate) fn compile(
                 findings
                     .unreachable
                     .insert((offset("byte_start"), offset("byte_end")));
+            }
+            "" if level == "error" && said == NEVER_REFUSED => {
+                findings.refused.insert(offset("byte_start"));
             }
             "" if level == "error" && !said.starts_with("aborting due to") => {
                 return Err(format!("{}: {said}", file.display()));

@@ -1,14 +1,18 @@
-//! The types of a generated program: declared, rendered and described to the algorithm.
+//! The types of a generated program, and what the algorithm is told of them.
+
+mod random;
+mod write;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::fmt::Write as _;
 
 use match_audit_usefulness::{
     ConstructorName, EnumId, EnumShape, Field, IntWidth, Shape, Sign, Types, Variant,
 };
 
 use crate::rng::Rng;
+
+pub(crate) use write::{FOREIGN, int_name};
 
 /// A handle on a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -180,225 +184,6 @@ impl Program {
             self.push(name, false, body);
         }
     }
-
-    fn random_adt(&mut self, rng: &mut Rng, index: usize) -> Adt {
-        let name = format!("T{index}");
-        let body = match rng.below(10) {
-            0..=5 => {
-                let count = 1 + rng.below(6);
-                let variants = (0..count)
-                    .map(|variant| {
-                        let fields = if rng.percent(55) { 0 } else { 1 + rng.below(3) };
-                        self.random_product(rng, &format!("V{variant}"), fields)
-                    })
-                    .collect();
-                Body::Enum {
-                    variants,
-                    open: false,
-                }
-            }
-            6..=8 => {
-                let fields = rng.below(4);
-                Body::Struct {
-                    product: self.random_product(rng, &name, fields),
-                    private: false,
-                }
-            }
-            _ => Body::Union {
-                fields: (0..1 + rng.below(2))
-                    .map(|_| self.random_ty(rng, 1))
-                    .collect(),
-            },
-        };
-        Adt {
-            name,
-            foreign: false,
-            body,
-        }
-    }
-
-    fn random_product(&mut self, rng: &mut Rng, name: &str, fields: usize) -> Product {
-        let style = *rng.pick(&[Style::Tuple, Style::Named]);
-        // `V {}` is legal but prints differently; an empty one is a unit.
-        let style = if fields == 0 { Style::Tuple } else { style };
-        let fields = (0..fields).map(|_| self.random_ty(rng, 1)).collect();
-        Program::product(name, style, fields)
-    }
-
-    /// Makes a sized type.
-    pub(crate) fn random_ty(&self, rng: &mut Rng, depth: usize) -> Ty {
-        if depth == 0 || rng.percent(30) {
-            return self.random_leaf(rng);
-        }
-        let sub = |rng: &mut Rng| self.random_ty(rng, depth - 1);
-        let kind = match rng.below(14) {
-            0..=3 => Kind::Tuple((0..1 + rng.below(4)).map(|_| sub(rng)).collect()),
-            4 => Kind::Ref(sub(rng)),
-            5 => Kind::Ref(self.ty(Kind::Slice(sub(rng)))),
-            6 => Kind::Array(sub(rng), rng.below(4) as u64),
-            7 | 8 => Kind::Option(sub(rng)),
-            9 => Kind::Result(sub(rng), sub(rng)),
-            _ if self.adts.is_empty() => Kind::Bool,
-            _ => Kind::Adt(rng.below(self.adts.len())),
-        };
-        self.ty(kind)
-    }
-
-    fn random_leaf(&self, rng: &mut Rng) -> Ty {
-        let kind = match rng.below(24) {
-            0..=4 => Kind::Bool,
-            5 => Kind::Char,
-            6..=8 => Kind::Int(Sign::Unsigned, IntWidth::Bits(8)),
-            9 => Kind::Int(Sign::Signed, IntWidth::Bits(8)),
-            10 => Kind::Int(Sign::Signed, IntWidth::Bits(*rng.pick(&[16, 32, 64, 128]))),
-            11 => Kind::Int(
-                Sign::Unsigned,
-                IntWidth::Bits(*rng.pick(&[16, 32, 64, 128])),
-            ),
-            12 => Kind::Int(Sign::Unsigned, IntWidth::Pointer(64)),
-            13 => Kind::Int(Sign::Signed, IntWidth::Pointer(64)),
-            14 => Kind::Float,
-            15 => Kind::Ref(self.ty(Kind::Str)),
-            16 => Kind::Never,
-            17 => Kind::RawPointer,
-            18 => Kind::Tuple(vec![]),
-            _ if self.adts.is_empty() => Kind::Bool,
-            _ => Kind::Adt(rng.below(self.adts.len())),
-        };
-        self.ty(kind)
-    }
-
-    /// Makes a type in which emptiness is likely.
-    pub(crate) fn hollow_ty(&self, rng: &mut Rng, depth: usize) -> Ty {
-        let sub = |rng: &mut Rng| self.hollow_ty(rng, depth - 1);
-        let kind = match rng.below(if depth == 0 { 8 } else { 16 }) {
-            0 | 1 => Kind::Never,
-            2 | 3 => Kind::Adt(self.named("Void")),
-            4 => Kind::Adt(self.named("Secret")),
-            5 => Kind::Bool,
-            6 => Kind::Adt(self.named(rng.pick::<&str>(&["Variants", "OpenVoid", "ForeignVoid"]))),
-            7 => Kind::Adt(self.named("GrowingStruct")),
-            8 | 9 => Kind::Option(sub(rng)),
-            10 | 11 => Kind::Result(sub(rng), sub(rng)),
-            12 => Kind::Tuple((0..1 + rng.below(3)).map(|_| sub(rng)).collect()),
-            13 => Kind::Ref(sub(rng)),
-            14 => Kind::Ref(self.ty(Kind::Slice(sub(rng)))),
-            _ => Kind::Array(sub(rng), rng.below(3) as u64),
-        };
-        self.ty(kind)
-    }
-
-    fn named(&self, name: &str) -> usize {
-        self.adts
-            .iter()
-            .position(|adt| adt.name == name)
-            .unwrap_or_default()
-    }
-
-    /// Writes the type as Rust.
-    pub(crate) fn write_ty(&self, ty: Ty) -> String {
-        match self.kind(ty) {
-            Kind::Never => "Never".into(),
-            Kind::Bool => "bool".into(),
-            Kind::Char => "char".into(),
-            Kind::Int(sign, width) => int_name(sign, width),
-            Kind::Float => "f64".into(),
-            Kind::Str => "str".into(),
-            Kind::RawPointer => "*const u8".into(),
-            Kind::Tuple(fields) => {
-                let mut text: String = fields
-                    .iter()
-                    .map(|field| self.write_ty(*field) + ",")
-                    .collect();
-                text.insert(0, '(');
-                text + ")"
-            }
-            Kind::Ref(target) => format!("&'static {}", self.write_ty(target)),
-            Kind::Slice(element) => format!("[{}]", self.write_ty(element)),
-            Kind::Array(element, len) => format!("[{}; {len}]", self.write_ty(element)),
-            Kind::Option(of) => format!("Option<{}>", self.write_ty(of)),
-            Kind::Result(ok, err) => {
-                format!("Result<{}, {}>", self.write_ty(ok), self.write_ty(err))
-            }
-            Kind::Adt(index) => self.adts[index].name.clone(),
-        }
-    }
-
-    /// Writes the declarations of all types of this crate.
-    pub(crate) fn declare(&self, out: &mut String) {
-        for adt in self.adts.iter().filter(|adt| !adt.foreign) {
-            let name = &adt.name;
-            match &adt.body {
-                Body::Struct {
-                    product,
-                    private: true,
-                } => {
-                    let field = self.write_ty(product.fields[0]);
-                    let _ = writeln!(
-                        out,
-                        "mod m_{name} {{ use super::*; pub struct {name}({field}); }} use m_{name}::{name};"
-                    );
-                }
-                Body::Struct { product, .. } => {
-                    let end = if product.style == Style::Tuple {
-                        ";"
-                    } else {
-                        ""
-                    };
-                    let fields = self.write_product(product);
-                    let _ = writeln!(out, "pub struct {name}{fields}{end}");
-                }
-                Body::Enum { variants, .. } => {
-                    let _ = write!(out, "pub enum {name} {{ ");
-                    for variant in variants {
-                        let fields = self.write_product(variant);
-                        let _ = write!(out, "{}{fields}, ", variant.name);
-                    }
-                    out.push_str("}\n");
-                }
-                Body::Union { fields } => {
-                    let _ = write!(out, "pub union {name} {{ ");
-                    for (index, field) in fields.iter().enumerate() {
-                        let _ = write!(out, "f{index}: {}, ", self.write_ty(*field));
-                    }
-                    out.push_str("}\n");
-                }
-            }
-            let _ = writeln!(
-                out,
-                "impl Clone for {name} {{ fn clone(&self) -> Self {{ *self }} }} impl Copy for {name} {{}}"
-            );
-        }
-    }
-
-    fn write_product(&self, product: &Product) -> String {
-        if product.fields.is_empty() {
-            return String::new();
-        }
-        let (open, close) = match product.style {
-            Style::Tuple => ("(", ")"),
-            Style::Named => (" { ", " }"),
-        };
-        let mut text = open.to_string();
-        for (index, field) in product.fields.iter().enumerate() {
-            if product.style == Style::Named {
-                let _ = write!(text, "f{index}: ");
-            }
-            let _ = write!(text, "{}, ", self.write_ty(*field));
-        }
-        text + close
-    }
-}
-
-pub(crate) fn int_name(sign: Sign, width: IntWidth) -> String {
-    let letter = match sign {
-        Sign::Signed => 'i',
-        Sign::Unsigned => 'u',
-    };
-    match width {
-        IntWidth::Bits(bits) => format!("{letter}{bits}"),
-        IntWidth::Pointer(_) => format!("{letter}size"),
-    }
 }
 
 impl Types for Program {
@@ -490,14 +275,3 @@ impl Types for Program {
         }
     }
 }
-
-/// The other crate, compiled once per run.
-pub(crate) const FOREIGN: &str = r#"
-#[derive(Clone, Copy)] pub enum ForeignVoid {}
-#[derive(Clone, Copy)] #[non_exhaustive] pub enum OpenVoid {}
-#[derive(Clone, Copy)] #[non_exhaustive] pub enum Open { A, B }
-#[derive(Clone, Copy)] pub enum Hiding { A, B, #[doc(hidden)] C, #[doc(hidden)] D }
-#[derive(Clone, Copy)] #[non_exhaustive] pub enum OpenHiding { A, B, #[doc(hidden)] C }
-#[derive(Clone, Copy)] pub enum Variants { Fixed(bool), #[non_exhaustive] Growing(ForeignVoid), Gone(ForeignVoid) }
-#[derive(Clone, Copy)] #[non_exhaustive] pub struct GrowingStruct { pub f0: bool, pub f1: ForeignVoid }
-"#;

@@ -3,24 +3,45 @@
 use crate::common::*;
 use match_audit_usefulness::*;
 
-/// SplitMix64, so that a failure can be repeated.
-pub(crate) struct Rng(u64);
+/// A source of choices: the bytes of an input, then pseudo-random numbers (SplitMix64), the same
+/// from the same start; a fuzzer's input is followed by zeros only.
+pub(crate) struct Rng {
+    bytes: std::vec::IntoIter<u8>,
+    state: Option<u64>,
+}
 
 impl Rng {
     pub(crate) fn new(seed: u64) -> Rng {
-        Rng(seed)
+        Rng {
+            bytes: Vec::new().into_iter(),
+            state: Some(seed),
+        }
+    }
+
+    pub(crate) fn of_input(bytes: &[u8]) -> Rng {
+        Rng {
+            bytes: bytes.to_vec().into_iter(),
+            state: None,
+        }
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
+        let Some(state) = &mut self.state else {
+            let bytes = self.bytes.by_ref().take(8);
+            return bytes.fold(0, |number, byte| number << 8 | u64::from(byte));
+        };
+        *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = *state;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         z ^ (z >> 31)
     }
 
     pub(crate) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
+        match self.state {
+            Some(_) => (self.next() % bound as u64) as usize,
+            None => usize::from(self.bytes.next().unwrap_or(0)) % bound,
+        }
     }
 }
 
@@ -149,60 +170,102 @@ pub(crate) fn random_pattern(rng: &mut Rng, ty: &Ty, depth: usize) -> P {
     }
 }
 
+/// What became of one input.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Outcome {
+    Malformed,
+    Answered,
+    /// The answer says itself that it is not whole.
+    Incomplete,
+}
+
+/// Asks all questions about one match; panics if an answer is wrong in itself.
+pub(crate) fn ask_everything(rng: &mut Rng) -> Outcome {
+    let ty = random_type(rng, 3);
+    let mut matched = m(ty.clone(), Vec::new());
+    for _ in 0..rng.below(8) {
+        matched.arms.push(Arm {
+            pat: random_pattern(rng, &ty, 4),
+            guard: [Guard::Absent, Guard::Absent, Guard::Present][rng.below(3)],
+        });
+    }
+    if rng.below(2) == 0 {
+        matched.validity = Validity::MaybeInvalid;
+    }
+    let options = Options {
+        work_limit: [10, 300, 100_000][rng.below(3)],
+        group_limit: [1, 500][rng.below(2)],
+        empty_arms: [EmptyArms::Stable, EmptyArms::Everywhere][rng.below(2)],
+    };
+    let Ok(answer) = check(&Program, &matched, &options) else {
+        return Outcome::Malformed;
+    };
+    // One step may be as large as the columns it looks at.
+    assert!(answer.work <= options.work_limit + 10_000);
+    let sets = taken_sets(&Program, &matched, &options).unwrap();
+    let _ = shown(&answer.witnesses);
+    let _ = shown(&answer.left_out);
+    let _ = shown(&sets.missing);
+    let _ = what_if(&Program, &matched, id("E"), &options).unwrap();
+    let _ = inspected_enums(&Program, &matched).unwrap();
+    let completed = never::auto_never(&Program, &matched, &options).unwrap();
+    let _ = shown(&completed.unmatched);
+    if answer.complete && sets.complete && options.empty_arms == EmptyArms::Stable {
+        agree(&answer, &sets);
+    }
+    if answer.complete {
+        Outcome::Answered
+    } else {
+        Outcome::Incomplete
+    }
+}
+
 #[test]
 fn random_input_neither_panics_nor_exceeds_the_limit() {
-    let mut well_formed = 0;
-    let mut given_up = 0;
-    for seed in 0..20_000 {
-        let mut rng = Rng(seed);
-        let ty = random_type(&mut rng, 3);
-        let mut matched = m(ty.clone(), Vec::new());
-        for _ in 0..rng.below(8) {
-            matched.arms.push(Arm {
-                pat: random_pattern(&mut rng, &ty, 4),
-                guard: [Guard::Absent, Guard::Absent, Guard::Present][rng.below(3)],
-            });
-        }
-        if rng.below(2) == 0 {
-            matched.validity = Validity::MaybeInvalid;
-        }
-        let options = Options {
-            work_limit: [10, 300, 100_000][rng.below(3)],
-            group_limit: [1, 500][rng.below(2)],
-            empty_arms: [EmptyArms::Stable, EmptyArms::Everywhere][rng.below(2)],
-        };
-        let Ok(answer) = check(&Program, &matched, &options) else {
-            continue;
-        };
-        well_formed += 1;
-        // One step may be as large as the columns it looks at.
-        assert!(answer.work <= options.work_limit + 10_000, "seed {seed}");
-        given_up += usize::from(!answer.complete);
-        let sets = taken_sets(&Program, &matched, &options).unwrap();
-        let _ = shown(&answer.witnesses);
-        let _ = shown(&answer.left_out);
-        let _ = shown(&sets.missing);
-        let _ = what_if(&Program, &matched, id("E"), &options).unwrap();
-        let completed = never::auto_never(&Program, &matched, &options).unwrap();
-        let _ = shown(&completed.unmatched);
-        if answer.complete && sets.complete && options.empty_arms == EmptyArms::Stable {
-            agree(&answer, &sets, seed);
+    let mut count = [0; 3];
+    for seed in 0..10_000 {
+        count[ask_everything(&mut Rng::new(seed)) as usize] += 1;
+    }
+    let [malformed, answered, incomplete] = count;
+    assert!(
+        malformed > 500 && answered > 3_000 && incomplete > 50,
+        "{count:?}"
+    );
+}
+
+/// Bytes as a fuzzer would give them: noise, then changed here and there.
+#[test]
+fn changed_inputs_neither_panic_nor_exceed_the_limit() {
+    let mut count = [0; 3];
+    let mut rng = Rng::new(7);
+    for _ in 0..200 {
+        let mut input: Vec<u8> = (0..200).map(|_| rng.below(256) as u8).collect();
+        for _ in 0..50 {
+            count[ask_everything(&mut Rng::of_input(&input)) as usize] += 1;
+            match rng.below(3) {
+                0 => input.truncate(1 + rng.below(input.len())),
+                1 => input.insert(rng.below(input.len()), rng.below(256) as u8),
+                _ => {
+                    let at = rng.below(input.len());
+                    input[at] = [0, 1, 255, rng.below(256) as u8][rng.below(4)];
+                }
+            }
         }
     }
-    assert!(well_formed > 5_000, "{well_formed}");
-    assert!(given_up > 100, "{given_up}");
+    let [malformed, answered, _] = count;
+    assert!(malformed > 200 && answered > 3_000, "{count:?}");
 }
 
 /// Two searches, one pruned by relevance and one complete, must tell the same story.
-fn agree(answer: &Report<Ty>, sets: &Sets<Ty>, seed: u64) {
+fn agree(answer: &Report<Ty>, sets: &Sets<Ty>) {
     let exhaustive = answer.verdict == Verdict::Exhaustive;
-    assert_eq!(exhaustive, sets.missing.is_empty(), "seed {seed}");
+    assert_eq!(exhaustive, sets.missing.is_empty());
     for (arm, set) in answer.arms.iter().zip(&sets.arms) {
         if !set.groups.is_empty() {
-            assert_eq!(arm.usefulness, Usefulness::Useful, "seed {seed}");
+            assert_eq!(arm.usefulness, Usefulness::Useful);
         }
         if arm.usefulness == Usefulness::Useful && !arm.omittable && arm.reached {
-            assert!(!set.groups.is_empty(), "seed {seed}");
+            assert!(!set.groups.is_empty());
         }
     }
 }

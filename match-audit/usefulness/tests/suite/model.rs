@@ -4,6 +4,7 @@
 //! rules say about emptiness then reads as which values with holes count. A place that may be
 //! invalid may hold one; at a valid place it never is, and a match need not take it.
 
+mod named;
 mod value;
 
 use crate::common::*;
@@ -241,8 +242,7 @@ fn redundant_alternatives(rows: &[Row], useful: &[bool]) -> BTreeSet<u32> {
     redundant.map(|(label, _)| label).collect()
 }
 
-fn random_match(rng: &mut Rng) -> Match<Ty> {
-    let ty = random_type(rng, 2);
+fn random_match(rng: &mut Rng, ty: Ty) -> Match<Ty> {
     let mut matched = m(ty.clone(), vec![]);
     if rng.below(3) == 0 {
         matched.validity = Validity::MaybeInvalid;
@@ -266,7 +266,9 @@ fn random_match(rng: &mut Rng) -> Match<Ty> {
 
 fn random_matches(count: u64) -> impl Iterator<Item = (Match<Ty>, Vec<V>, String)> {
     (0..count).filter_map(|seed| {
-        let matched = random_match(&mut Rng::new(seed));
+        let mut rng = Rng::new(seed);
+        let ty = random_type(&mut rng, 2);
+        let matched = random_match(&mut rng, ty);
         let mut values = values(&matched.scrutinee)?;
         let patterns = format!("{:?}", matched.arms);
         let known: Vec<&str> = ["", "a", "b"]
