@@ -2,33 +2,33 @@
 
 use crate::common::*;
 use match_audit_usefulness::*;
+use std::collections::VecDeque;
 
 /// A source of choices: the bytes of an input, then pseudo-random numbers (SplitMix64), the same
 /// from the same start; a fuzzer's input is followed by zeros only.
 pub(crate) struct Rng {
-    bytes: std::vec::IntoIter<u8>,
+    bytes: VecDeque<u8>,
     state: Option<u64>,
 }
 
 impl Rng {
     pub(crate) fn new(seed: u64) -> Rng {
         Rng {
-            bytes: Vec::new().into_iter(),
+            bytes: VecDeque::new(),
             state: Some(seed),
         }
     }
 
     pub(crate) fn of_input(bytes: &[u8]) -> Rng {
         Rng {
-            bytes: bytes.to_vec().into_iter(),
+            bytes: bytes.iter().copied().collect(),
             state: None,
         }
     }
 
     pub(crate) fn next(&mut self) -> u64 {
         let Some(state) = &mut self.state else {
-            let bytes = self.bytes.by_ref().take(8);
-            return bytes.fold(0, |number, byte| number << 8 | u64::from(byte));
+            return (0..8).fold(0, |number, _| number << 8 | u64::from(self.byte()));
         };
         *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = *state;
@@ -37,10 +37,14 @@ impl Rng {
         z ^ (z >> 31)
     }
 
+    fn byte(&mut self) -> u8 {
+        self.bytes.pop_front().unwrap_or(0)
+    }
+
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         match self.state {
             Some(_) => (self.next() % bound as u64) as usize,
-            None => usize::from(self.bytes.next().unwrap_or(0)) % bound,
+            None => usize::from(self.byte()) % bound,
         }
     }
 }

@@ -288,7 +288,7 @@ fn is_void(ty: &Ty) -> bool {
 #[test]
 fn verdicts_agree_with_a_listing_of_all_values() {
     let mut compared = 0;
-    for (matched, values, text) in random_matches(9_000) {
+    for (matched, values, text) in random_matches(4_000) {
         for empty_arms in [EmptyArms::Stable, EmptyArms::Everywhere, EmptyArms::Nowhere] {
             // Under these rules emptiness behind a reference counts only where a pattern looks.
             let looks = |value: &V| value.has_hole_anywhere() && !value.has_hole(true);
@@ -326,7 +326,7 @@ fn verdicts_agree_with_a_listing_of_all_values() {
             compared += 1;
         }
     }
-    assert!(compared > 15_000, "{compared}");
+    assert!(compared > 6_000, "{compared}");
 }
 
 fn arms_agree(m: &Match<Ty>, values: &[V], truth: &Truth, report: &Report<Ty>, text: &str) {
@@ -380,7 +380,7 @@ fn witnesses_are_unmatched(values: &[V], truth: &Truth, report: &Report<Ty>, tex
 #[test]
 fn sets_agree_with_a_listing_of_all_values() {
     let mut compared = 0;
-    for (matched, values, text) in random_matches(6_000) {
+    for (matched, values, text) in random_matches(3_000) {
         let rules = Rules {
             valid: matched.validity == Validity::KnownValid,
             empty_arms: EmptyArms::Stable,
@@ -413,7 +413,7 @@ fn sets_agree_with_a_listing_of_all_values() {
         }
         compared += 1;
     }
-    assert!(compared > 3_000, "{compared}");
+    assert!(compared > 1_500, "{compared}");
 }
 
 /// Adds a variant to the enum `E`, wherever it stands.
@@ -440,7 +440,7 @@ fn grown(ty: &Ty) -> Ty {
 #[test]
 fn growth_does_what_was_foretold() {
     let mut broken = 0;
-    for (matched, _, text) in random_matches(6_000) {
+    for (matched, _, text) in random_matches(3_000) {
         let answer = what_if(&Program, &matched, id("E"), &Options::default()).unwrap();
         let then = Match {
             scrutinee: grown(&matched.scrutinee),
@@ -452,5 +452,5 @@ fn growth_does_what_was_foretold() {
         assert_eq!(answer.unmatched.len(), then.witnesses.len(), "{text}");
         broken += usize::from(breaks);
     }
-    assert!(broken > 50, "{broken}");
+    assert!(broken > 20, "{broken}");
 }

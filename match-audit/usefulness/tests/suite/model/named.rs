@@ -127,7 +127,7 @@ fn unbound(pat: &P) -> P {
 #[test]
 fn counts_and_swallowed_variants_agree_with_a_listing_of_all_values() {
     let mut swallowing = 0;
-    for seed in 0..4_000 {
+    for seed in 0..2_000 {
         let mut rng = Rng::new(seed);
         let ty = random_type(&mut rng, 2);
         let matched = random_match(&mut rng, ty);
@@ -193,5 +193,5 @@ fn counts_and_swallowed_variants_agree_with_a_listing_of_all_values() {
             }
         }
     }
-    assert!(swallowing > 1_000, "{swallowing}");
+    assert!(swallowing > 500, "{swallowing}");
 }
