@@ -3,16 +3,16 @@
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-static MARKS: AtomicBool = AtomicBool::new(true);
+static NO_MARKS: AtomicBool = AtomicBool::new(false);
 
 /// Leaves the marks out: a hypervisor may take them for faults.
 pub(crate) fn set_no_marks() {
-    MARKS.store(false, Ordering::Relaxed);
+    NO_MARKS.store(true, Ordering::Relaxed);
 }
 
 /// Returns whether marks are wanted.
 pub(crate) fn has_marks() -> bool {
-    MARKS.load(Ordering::Relaxed)
+    !NO_MARKS.load(Ordering::Relaxed)
 }
 
 /// Runs a piece of assembly `$count` times and returns the ticks that this took, with the loop's own

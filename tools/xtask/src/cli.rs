@@ -173,6 +173,9 @@ pub(crate) struct BenchOptions {
     /// Draw the comparison into an SVG file.
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
+    /// Tell only how large the image is, by section and by crate.
+    #[arg(long, conflicts_with_all = ["against", "json", "plot", "profile", "peer"])]
+    pub(crate) size: bool,
     /// Measure another hypervisor too, as its distribution ships it, under the same guest and clock;
     /// it is fetched for this.
     #[arg(long, value_name = "NAME", value_enum, conflicts_with_all = ["against"])]

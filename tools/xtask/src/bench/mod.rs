@@ -12,7 +12,7 @@ mod peers;
 mod plot;
 mod profile;
 mod report;
-mod sections;
+mod sizes;
 mod trace;
 mod xen;
 
@@ -24,6 +24,7 @@ use guest::{Guest, Setup};
 use lab::Lab;
 use linux::{Console, Linux};
 use report::{Figures, Report};
+use sizes::Sizes;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -46,6 +47,10 @@ const COMPUTE_MARK: u16 = 20;
 pub(crate) fn command(options: &BenchOptions) -> Result<()> {
     let target = setup::ensure_rust_target()?;
     let image = images::build_hypervisor(&target)?;
+    if options.size {
+        print!("{}", Sizes::read(&image)?.table());
+        return Ok(());
+    }
     let lab = Lab::new()?;
     let guest = Guest::new(&lab, &images::build(&target, GUEST, GUEST)?);
     let peers = peers::read(&paths::workspace_root().join("benches/peers.toml"))?;
@@ -117,7 +122,7 @@ fn measure(guest: &Guest<'_>, linux: &Linux<'_>, image: &Image) -> Result<Report
             .collect(),
         exits: single.reasons.clone(),
         linux_exits: linux.exits(image, Console::Full)?,
-        sections: sections::read(&image.elf)?,
+        sizes: Sizes::read(image)?,
     })
 }
 

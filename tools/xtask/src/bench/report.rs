@@ -1,6 +1,7 @@
 //! The figures as tables and JSON.
 
 use super::peers::{Peers, Row};
+use super::sizes::Sizes;
 use super::trace::{HotPath, Stay};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -28,8 +29,9 @@ pub(super) struct Report {
     pub(super) exits: BTreeMap<String, (u64, u64, u64)>,
     /// Exits of Debian's kernel by reason, with its messages on the console.
     pub(super) linux_exits: BTreeMap<String, u64>,
-    /// The image's sections and their bytes.
-    pub(super) sections: Vec<(String, u64)>,
+    /// How large the image is.
+    #[serde(flatten)]
+    pub(super) sizes: Sizes,
 }
 
 /// Another hypervisor, measured here.
@@ -192,11 +194,7 @@ impl Report {
             "\nlongest stay: {} instructions, {}, after mark {}; entry with zeroing: {}\n",
             self.longest.instructions, self.longest.reason, self.longest.mark, self.entry_total
         );
-        for (name, size) in &self.sections {
-            let _ = writeln!(out, "{name:<24} {size:>8} bytes");
-        }
-        let total: u64 = self.sections.iter().map(|(_, size)| size).sum();
-        let _ = writeln!(out, "{:<24} {total:>8} bytes", "image in memory");
+        out.push_str(&self.sizes.table());
     }
 }
 
