@@ -22,6 +22,7 @@ mod compare;
 mod generate;
 mod growth;
 mod in_process;
+mod measure;
 mod neutral;
 mod never;
 mod oracle;
@@ -60,6 +61,8 @@ enum Judge {
     Nightly,
     /// The library only.
     InProcess,
+    /// Nobody: large matches are timed.
+    Clock,
 }
 
 impl Settings {
@@ -101,6 +104,9 @@ fn main() -> ExitCode {
     if let Err(message) = result {
         eprintln!("{message}");
         return ExitCode::from(2);
+    }
+    if settings.judge == Judge::Clock {
+        return ExitCode::SUCCESS;
     }
     println!(
         "{} matches ({} exhaustive, {} unreachable patterns), {} also in process, {} what-ifs \
@@ -150,6 +156,7 @@ fn settings() -> Result<Settings, String> {
             "--long" => settings.count = 100_000,
             "--nightly" => settings.judge = Judge::Nightly,
             "--in-process" => settings.judge = Judge::InProcess,
+            "--measure" => settings.judge = Judge::Clock,
             "--keep" => {
                 let directory = arguments.next().ok_or("--keep needs a directory")?;
                 settings.directory = directory.into();
@@ -164,6 +171,9 @@ fn settings() -> Result<Settings, String> {
 fn run(settings: &Settings, tally: &mut Tally) -> Result<(), String> {
     let directory = &settings.directory;
     std::fs::create_dir_all(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
+    if settings.judge == Judge::Clock {
+        return measure::run(settings);
+    }
     let foreign = directory.join("foreign.rs");
     write(&foreign, program::FOREIGN)?;
     let library = directory.join("libforeign.rmeta");
@@ -183,7 +193,7 @@ fn run(settings: &Settings, tally: &mut Tally) -> Result<(), String> {
             Focus::Everything
         };
         let empty_arms = match settings.judge {
-            Judge::Compiler => EmptyArms::Stable,
+            Judge::Compiler | Judge::Clock => EmptyArms::Stable,
             Judge::Nightly => EmptyArms::Everywhere,
             Judge::InProcess => [EmptyArms::Stable, EmptyArms::Everywhere][batch / 2 % 2],
         };
@@ -212,7 +222,7 @@ fn run_batch(
     let (source, cases) = write_program(settings, &program, &rng, size, focus);
     let findings = match settings.judge {
         Judge::Compiler | Judge::Nightly => Some(compile(settings, &source)?),
-        Judge::InProcess => None,
+        Judge::InProcess | Judge::Clock => None,
     };
     let options = Options {
         empty_arms,
@@ -256,6 +266,6 @@ fn run_batch(
             growth::check_growth(settings, &mut program, &rng, &cases, size, focus, tally)
         }
         Judge::Nightly => never::check_completions(settings, &program, &source, &cases, tally),
-        Judge::InProcess => Ok(()),
+        Judge::InProcess | Judge::Clock => Ok(()),
     }
 }
