@@ -307,6 +307,25 @@ fn in_32_bit_mode_the_low_half_counts() {
 }
 
 #[test]
+fn a_comparator_begins_with_all_bits_set() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.read(timer(2) + 8), u64::MAX);
+    bench.write(timer(2) + 8, 7);
+    bench.slot.reset(&mut bench.board);
+    assert_eq!(bench.read(timer(2) + 8), u64::MAX);
+}
+
+#[test]
+fn in_32_bit_mode_a_comparator_has_no_high_half_to_write() {
+    let mut bench = Bench::new();
+    bench.write(timer(2), PERIODIC | SET | NARROW | route(16));
+    bench.write_word(timer(2) + 12, 1);
+    // That was no write of the comparator: the next one still sets the accumulator.
+    bench.write_word(timer(2) + 8, 5);
+    assert_eq!(bench.read(timer(2) + 8), 5);
+}
+
+#[test]
 fn a_timer_without_its_enable_sets_its_status_only() {
     let mut bench = Bench::new();
     bench.write(timer(0), LEVEL);

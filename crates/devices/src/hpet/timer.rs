@@ -7,7 +7,7 @@ use device_model::Migrate;
 pub const MAX_TIMERS: usize = 32;
 
 /// What the guest sees change of one timer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Migrate)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Migrate)]
 #[migrate(version = 1)]
 pub struct Timer {
     /// Tn_CONF_CAP without the capabilities.
@@ -18,6 +18,18 @@ pub struct Timer {
     pub period: u64,
     /// FSB route: the data in the low half, the address in the high one.
     pub fsb: u64,
+}
+
+impl Default for Timer {
+    /// Makes a timer as it is after reset: its comparator has all bits set (2.3.9).
+    fn default() -> Self {
+        Self {
+            config: TimerConfig::default(),
+            comparator: u64::MAX,
+            period: 0,
+            fsb: 0,
+        }
+    }
 }
 
 /// Whether a timer's time has come.
@@ -58,6 +70,10 @@ impl Timer {
     pub(super) fn set_comparator(&mut self, value: u64, mask: u64) {
         let keep = |old: u64, width: u64| ((old & !mask) | (value & mask)) & width;
         let width = self.mask();
+        if mask & width == 0 {
+            // The high half of a timer of 32 bits is not there.
+            return;
+        }
         if !self.config.periodic() {
             self.comparator = keep(self.comparator, width);
             return;
