@@ -3,18 +3,18 @@
 
 use crate::backend::{Behind, Storage};
 use crate::gic::Gic;
-use crate::options::{DeviceRequest, Options};
+use crate::options::{DeviceRequest, MachineKind, Options};
 use crate::plant::Plant;
 use crate::ram::Ram;
 use addr::{IntId, Ipa, Width};
 use anyhow::{Context, Result, bail};
 use device_model::{
-    BackendChange, Bus, Effects, Level, LineUpdate, Moment, NANOSECONDS_PER_SECOND, Slot, TimeBase,
-    TimerRequest, WorkRequest,
+    BackendChange, Bus, Effects, Host, Level, LineUpdate, MmioDevice, Model, Moment,
+    NANOSECONDS_PER_SECOND, Slot, TimeBase, TimerRequest, WorkRequest,
 };
 use devices::{
-    Device, Pl011, Pl031, Pvpanic, VirtioBlk, VirtioRng, pl011, pl031, pvpanic, virtio_blk,
-    virtio_rng,
+    Device, Hpet, Pl011, Pl031, Pl061, Pvpanic, VirtioBlk, VirtioRng, hpet, pl011, pl031, pl061,
+    pvpanic, virtio_blk, virtio_rng,
 };
 use guest_image::map::{self, Frame};
 use virtio::{VirtioMmio, mmio};
@@ -52,11 +52,33 @@ enum Target {
     Redistributors,
 }
 
+/// A device of a guest, or the one that only the board has.
+#[derive(Debug)]
+enum BoardDevice {
+    Guest(Device),
+    Hpet(Box<Hpet>),
+}
+
+impl Model for BoardDevice {
+    fn model<H: Host>(&mut self) -> &mut dyn MmioDevice<H> {
+        match self {
+            Self::Guest(device) => device.model(),
+            Self::Hpet(device) => device.as_mut(),
+        }
+    }
+}
+
+impl<D: Into<Device>> From<D> for BoardDevice {
+    fn from(device: D) -> Self {
+        Self::Guest(device.into())
+    }
+}
+
 /// A device in its place.
 #[derive(Debug)]
 struct Attached {
     name: String,
-    slot: Slot<Device>,
+    slot: Slot<BoardDevice>,
     interrupt: Option<IntId>,
     /// What stands behind a disk, with its name.
     storage: Option<(String, Storage)>,
@@ -82,6 +104,13 @@ pub struct Machine {
     entropy: u64,
 }
 
+/// Where a PC has its event timers.
+const HPET: Frame = Frame {
+    base: Ipa::new(0xfed0_0000),
+    size: 0x400,
+    interrupt: None,
+};
+
 /// The devices that `-device` knows.
 pub const VIRTIO_DEVICES: [&str; 2] = ["virtio-blk-device", "virtio-rng-device"];
 
@@ -106,26 +135,38 @@ impl Machine {
             plant: options.plant,
             entropy: 0x2545_f491_4f6c_dd1d,
         };
+        match options.machine {
+            MachineKind::Virt => machine.attach_virt(options.cpus)?,
+            MachineKind::Pc => {
+                let hpet = Hpet::new(hpet::Config::default());
+                machine.attach("hpet", HPET, BoardDevice::Hpet(Box::new(hpet)))?;
+            }
+        }
+        for (device, slot) in options.devices.iter().zip((0..map::VIRTIO_SLOTS).rev()) {
+            machine.attach_virtio(options, device, slot)?;
+        }
+        Ok(machine)
+    }
+
+    /// Puts everything where QEMU's machine `virt` has it.
+    fn attach_virt(&mut self, cpus: u16) -> Result<()> {
         let redistributors =
-            map::redistributors(options.cpus).context("no room for so many redistributors")?;
-        let bus = &mut machine.bus;
+            map::redistributors(cpus).context("no room for so many redistributors")?;
+        let bus = &mut self.bus;
         bus.attach(map::GICD.base, map::GICD.size, Target::Distributor)?;
         bus.attach(
             redistributors.start(),
             redistributors.size(),
             Target::Redistributors,
         )?;
-        machine.attach("pl011", map::PL011, Pl011::new(pl011::Config::default()))?;
-        machine.attach("pl031", map::PL031, Pl031::new(pl031::Config))?;
-        machine.attach(
+        self.attach("pl011", map::PL011, Pl011::new(pl011::Config::default()))?;
+        self.attach("pl031", map::PL031, Pl031::new(pl031::Config))?;
+        self.attach("pl061", map::PL061, Pl061::new(pl061::Config::default()))?;
+        self.attach(
             "pvpanic",
             map::PVPANIC,
             Pvpanic::new(pvpanic::Config::default()),
-        )?;
-        for (device, slot) in options.devices.iter().zip((0..map::VIRTIO_SLOTS).rev()) {
-            machine.attach_virtio(options, device, slot)?;
-        }
-        Ok(machine)
+        )
     }
 
     /// Puts a virtio device into a slot, as `-device` asks.
@@ -184,7 +225,7 @@ impl Machine {
         Ok(())
     }
 
-    fn attach(&mut self, name: &str, frame: Frame, device: impl Into<Device>) -> Result<()> {
+    fn attach(&mut self, name: &str, frame: Frame, device: impl Into<BoardDevice>) -> Result<()> {
         let place = self.devices.len();
         self.bus
             .attach(frame.base, frame.size, Target::Slot(place))?;
@@ -292,9 +333,19 @@ impl Machine {
         self.interception = Some(Interception::Inputs);
     }
 
-    /// Sets an input of the interrupt controller, by QEMU's numbering.
-    pub fn set_input(&mut self, input: u32, level: Level) {
-        self.gic.set_input(input, level);
+    /// Sets an input of a device, by QEMU's numbering; `false` if that has none.
+    pub fn set_input(&mut self, device: &str, input: u32, level: Level) -> bool {
+        if device == GIC {
+            self.gic.set_input(input, level);
+            return true;
+        }
+        let place = self.devices.iter().position(|it| it.name == device);
+        let set = place.and_then(|place| {
+            self.with(place, |slot, effects| {
+                slot.poke(effects, |device, _| set_pin(device, input, level))
+            })
+        });
+        set.unwrap_or(false)
     }
 
     /// Returns the time in nanoseconds.
@@ -330,7 +381,7 @@ impl Machine {
     fn with<R>(
         &mut self,
         place: usize,
-        act: impl FnOnce(&mut Slot<Device>, &mut Effects) -> R,
+        act: impl FnOnce(&mut Slot<BoardDevice>, &mut Effects) -> R,
     ) -> Option<R> {
         let attached = self.devices.get_mut(place)?;
         let mut effects = Effects::new(moment(self.now, self.epoch));
@@ -393,6 +444,14 @@ impl Machine {
             Target::Redistributors => GICR,
         }
     }
+}
+
+fn set_pin(device: &mut BoardDevice, input: u32, level: Level) -> bool {
+    let (BoardDevice::Guest(Device::Pl061(pins)), Ok(pin)) = (device, u8::try_from(input)) else {
+        return false;
+    };
+    pins.set_input(pin, level);
+    true
 }
 
 fn moment(now: u64, epoch: u64) -> Moment {

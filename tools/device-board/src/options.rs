@@ -13,6 +13,8 @@ pub struct Options {
     pub qtest: Option<PathBuf>,
     /// The sockets that the test listens on for QMP.
     pub monitors: Vec<PathBuf>,
+    /// Which machine.
+    pub machine: MachineKind,
     /// The number of CPUs.
     pub cpus: u16,
     /// The size of the memory in bytes.
@@ -27,6 +29,16 @@ pub struct Options {
     pub virtio: Version,
     /// A bug to plant (`--plant`, not one of QEMU's words).
     pub plant: Option<Plant>,
+}
+
+/// Whose address map the devices stand on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MachineKind {
+    /// QEMU's `virt` for Arm.
+    #[default]
+    Virt,
+    /// A PC, of which only the event timers are there.
+    Pc,
 }
 
 /// A `-device`: `KIND,KEY=VALUE,…`.
@@ -53,6 +65,7 @@ impl Default for Options {
         Self {
             qtest: None,
             monitors: Vec::new(),
+            machine: MachineKind::Virt,
             cpus: 1,
             memory: 128 << 20,
             epoch: 1_700_000_000,
@@ -65,9 +78,10 @@ impl Default for Options {
 }
 
 /// Options with an argument that mean nothing to the board.
-const IGNORED: [&str; 9] = [
+const IGNORED: [&str; 11] = [
     "accel",
     "audio",
+    "bios",
     "cpu",
     "d",
     "display",
@@ -75,6 +89,7 @@ const IGNORED: [&str; 9] = [
     "qtest-log",
     "serial",
     "trace",
+    "vga",
 ];
 
 /// Options without an argument that mean nothing to the board: it never runs a CPU.
@@ -107,7 +122,7 @@ impl Options {
                 "qtest" => options.qtest = Some(socket_path(&argument)?),
                 "chardev" => sockets.push(chardev(&argument)?),
                 "mon" => wanted.push(keyed(&argument, "chardev")?),
-                "machine" | "M" => machine(&argument)?,
+                "machine" | "M" => options.machine = machine(&argument)?,
                 "m" => options.memory = memory(&argument)?,
                 "smp" => options.cpus = first(&argument).parse().context("-smp")?,
                 "rtc" => options.rtc(&argument)?,
@@ -187,14 +202,14 @@ fn chardev(argument: &str) -> Result<(String, PathBuf)> {
     Ok((keyed(argument, "id")?, keyed(argument, "path")?.into()))
 }
 
-fn machine(argument: &str) -> Result<()> {
+fn machine(argument: &str) -> Result<MachineKind> {
     let name = keyed(argument, "type").unwrap_or_else(|_| first(argument).to_owned());
-    // libqtest asks a machine `none` what there is.
-    ensure!(
-        name == "virt" || name == "none",
-        "the board is a machine virt, not {name}"
-    );
-    Ok(())
+    match name.as_str() {
+        // libqtest asks a machine `none` what there is.
+        "virt" | "none" => Ok(MachineKind::Virt),
+        "q35" => Ok(MachineKind::Pc),
+        _ => bail!("the board is a machine virt or q35, not {name}"),
+    }
 }
 
 fn memory(argument: &str) -> Result<usize> {
@@ -253,7 +268,7 @@ mod tests {
     #[test]
     fn what_the_board_does_not_have_is_refused() {
         for line in [
-            "-machine q35",
+            "-machine sifive_u",
             "-mon chardev=x",
             "-global cpu.x=y",
             "-m 1T",

@@ -119,12 +119,14 @@ fn step(machine: &mut Machine, arguments: &[&str]) -> Answer {
 }
 
 fn set_input(machine: &mut Machine, arguments: &[&str]) -> Answer {
-    if device(word(arguments, 0)?) != machine::GIC {
-        return Err(refused("Unknown device"));
-    }
+    let device = device(word(arguments, 0)?);
     let input = u32::try_from(number(arguments, 2)?).map_err(|_| refused("no such input"))?;
-    machine.set_input(input, Level::from(number(arguments, 3)? != 0));
-    done()
+    let level = Level::from(number(arguments, 3)? != 0);
+    if machine.set_input(device, input, level) {
+        done()
+    } else {
+        Err(refused("Unknown device"))
+    }
 }
 
 fn done() -> Answer {

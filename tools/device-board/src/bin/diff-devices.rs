@@ -14,6 +14,9 @@ struct Options {
     /// The stock QEMU.
     #[arg(long, value_name = "FILE", default_value = "qemu-system-aarch64")]
     qemu: PathBuf,
+    /// A stock QEMU for PCs, for the event timers; without one, what one answered once counts.
+    #[arg(long, value_name = "FILE")]
+    qemu_pc: Option<PathBuf>,
     /// The board; the one beside this program by default.
     #[arg(long, value_name = "FILE")]
     board: Option<PathBuf>,
@@ -32,6 +35,9 @@ struct Options {
     /// Plant every bug, one after the other, and fail if one is not found.
     #[arg(long, conflicts_with_all = ["plant", "devices"])]
     prove: bool,
+    /// Write what QEMU answers to the operations of the first device named, as a trace.
+    #[arg(long, requires = "devices")]
+    record: bool,
     /// Say which differences are accepted, and why.
     #[arg(long)]
     reasons: bool,
@@ -54,6 +60,7 @@ fn run(options: &Options) -> Result<()> {
     }
     let programs = Programs {
         qemu: options.qemu.clone(),
+        qemu_pc: options.qemu_pc.clone(),
         board: match &options.board {
             Some(board) => board.clone(),
             None => std::env::current_exe()?.with_file_name("bulkhead-system-arm"),
@@ -61,6 +68,12 @@ fn run(options: &Options) -> Result<()> {
     };
     if options.prove {
         return prove(options, &programs);
+    }
+    if options.record {
+        let subject = chosen(options)?[0];
+        let trace = diff::record(&programs, subject, options.seed, options.operations)?;
+        print!("{trace}");
+        return Ok(());
     }
     let mut different = Vec::new();
     for subject in chosen(options)? {
@@ -110,11 +123,12 @@ fn compare(options: &Options, run: &Run) -> Result<bool> {
     let Some(difference) = outcome.difference else {
         return Ok(true);
     };
-    println!(
-        "  after {} operations; shrinking",
-        difference.operations.len()
-    );
-    let difference = diff::shrink(run, difference)?;
+    println!("  after {} operations", difference.operations.len());
+    let difference = if run.programs.can_start(run.subject.machine) {
+        diff::shrink(run, difference)?
+    } else {
+        difference
+    };
     println!("{difference}");
     Ok(false)
 }

@@ -1,5 +1,7 @@
 //! One of the two sides: a process that speaks the qtest protocol, the board or QEMU.
 
+use super::Subject;
+use crate::options::MachineKind;
 use anyhow::{Context, Result, bail, ensure};
 use device_model::Level;
 use serde_json::{Value, json};
@@ -27,6 +29,8 @@ const EPOCH: (&str, &str) = ("1700000000", "2023-11-14T22:13:20");
 pub struct Programs {
     /// The stock QEMU.
     pub qemu: PathBuf,
+    /// A stock QEMU for PCs, if there is one.
+    pub qemu_pc: Option<PathBuf>,
     /// The board.
     pub board: PathBuf,
 }
@@ -53,31 +57,55 @@ pub struct Emulator {
 }
 
 impl Programs {
+    /// Tells whether there is a QEMU for a machine.
+    #[must_use]
+    pub fn can_start(&self, machine: MachineKind) -> bool {
+        match machine {
+            MachineKind::Virt => true,
+            MachineKind::Pc => self.qemu_pc.is_some(),
+        }
+    }
+
     /// Starts the board, with a bug planted if one is named.
     ///
     /// # Errors
     /// If it does not start.
-    pub fn start_board(&self, arguments: &[&str], plant: Option<&str>) -> Result<Emulator> {
+    pub fn start_board(&self, subject: &Subject, plant: Option<&str>) -> Result<Emulator> {
         let mut command = Command::new(&self.board);
-        command.args(["-machine", "virt", "-smp", "2", "-m", "16"]);
+        let machine = match subject.machine {
+            MachineKind::Virt => "virt",
+            MachineKind::Pc => "q35",
+        };
+        command.args(["-machine", machine, "-smp", "2", "-m", "16"]);
         command.args(["-rtc", &format!("base={}", EPOCH.0)]);
         if let Some(plant) = plant {
             command.args(["--plant", plant]);
         }
-        Emulator::start(command, arguments)
+        Emulator::start(command, subject.arguments)
     }
 
     /// Starts QEMU with its processors stopped.
     ///
     /// # Errors
     /// If it does not start.
-    pub fn start_qemu(&self, arguments: &[&str]) -> Result<Emulator> {
-        let mut command = Command::new(&self.qemu);
-        command.args(["-machine", "virt,gic-version=3", "-smp", "2", "-m", "128"]);
+    pub fn start_qemu(&self, subject: &Subject) -> Result<Emulator> {
+        let mut command = match subject.machine {
+            MachineKind::Virt => {
+                let mut command = Command::new(&self.qemu);
+                command.args(["-machine", "virt,gic-version=3", "-smp", "2", "-m", "128"]);
+                command
+            }
+            MachineKind::Pc => {
+                let program = self.qemu_pc.as_ref();
+                let mut command = Command::new(program.context("there is no QEMU for a PC")?);
+                command.args(["-machine", "q35,hpet=on"]);
+                command
+            }
+        };
         command.args(["-accel", "tcg", "-S", "-nodefaults", "-nic", "none"]);
         command.args(["-display", "none", "-serial", "null", "-qtest-log", "none"]);
         command.args(["-rtc", &format!("base={},clock=vm", EPOCH.1)]);
-        Emulator::start(command, arguments)
+        Emulator::start(command, subject.arguments)
     }
 }
 

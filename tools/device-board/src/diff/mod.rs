@@ -13,6 +13,7 @@ mod request;
 mod run;
 mod shrink;
 mod subjects;
+mod trace;
 
 pub use choice::{Choice, Effect, Whose};
 pub use emulator::{DISK_BYTES, Emulator, Programs, Response};
@@ -22,3 +23,4 @@ pub use request::{Form, Request};
 pub use run::{Difference, Outcome, Run, compare};
 pub use shrink::shrink;
 pub use subjects::{SUBJECTS, Shadow, Subject, Watch};
+pub use trace::record;

@@ -24,7 +24,7 @@ pub enum Operation {
         /// What, in the low bits.
         value: u64,
     },
-    /// An input of the interrupt controller is driven.
+    /// An input of the device, or of the interrupt controller, is driven.
     Input {
         /// Its number.
         number: u32,
@@ -80,10 +80,10 @@ impl Operation {
             .is_some_and(|(offset, width)| offset < first + bytes && first < offset + width.bytes())
     }
 
-    /// Returns the command of the qtest protocol; `controller` is the path of the interrupt
-    /// controller. A request is many.
+    /// Returns the command of the qtest protocol; `inputs` is the path of what has the
+    /// inputs. A request is many.
     #[must_use]
-    pub fn command(&self, base: u64, controller: &str) -> Option<String> {
+    pub fn command(&self, base: u64, inputs: &str) -> Option<String> {
         Some(match *self {
             Self::Read { offset, width } => {
                 format!("read{} {:#x}", letter(width), base.wrapping_add(offset))
@@ -98,10 +98,32 @@ impl Operation {
             }
             Self::Input { number, level } => {
                 let level = u32::from(level == Level::High);
-                format!("set_irq_in {controller} unnamed-gpio-in {number} {level}")
+                format!("set_irq_in {inputs} unnamed-gpio-in {number} {level}")
             }
             Self::Request(_) => return None,
         })
+    }
+
+    /// Reads an access from a command of the qtest protocol; `None` if it is none, or lies elsewhere.
+    #[must_use]
+    pub fn from_command(command: &str, base: u64) -> Option<Self> {
+        let number = |word: &str| u64::from_str_radix(word.strip_prefix("0x")?, 16).ok();
+        let mut words = command.split_whitespace();
+        let (name, address) = (words.next()?, number(words.next()?)?);
+        let offset = address.checked_sub(base)?;
+        let (name, last) = name.split_at(name.len().checked_sub(1)?);
+        let width = Width::ALL
+            .into_iter()
+            .find(|width| last == letter(*width).to_string())?;
+        match (name, words.next()) {
+            ("read", None) => Some(Self::Read { offset, width }),
+            ("write", Some(value)) => Some(Self::Write {
+                offset,
+                width,
+                value: number(value)?,
+            }),
+            _ => None,
+        }
     }
 }
 
@@ -145,6 +167,8 @@ mod tests {
             (high, "set_irq_in /gic unnamed-gpio-in 3 1"),
         ] {
             assert_eq!(operation.command(0x900_0000, "/gic").unwrap(), command);
+            let read_back = Operation::from_command(command, 0x900_0000);
+            assert_eq!(read_back.unwrap_or(high), operation);
         }
     }
 

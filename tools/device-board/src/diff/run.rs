@@ -1,8 +1,9 @@
 //! One comparison.
 
 use super::choice::view;
+use super::trace;
 use super::{Emulator, Operation, Programs, Random, Response, Subject, Watch};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use std::fmt;
 
 /// How many operations are made up at once.
@@ -41,11 +42,16 @@ pub struct Outcome {
     pub difference: Option<Difference>,
 }
 
-/// Does `count` random operations on both sides, up to the first difference.
+/// Does `count` random operations on both sides, up to the first difference; where there is no QEMU
+/// for the device's machine, those of a trace.
 ///
 /// # Errors
 /// If a side does not start, ends, or refuses a command.
 pub fn compare(run: &Run, seed: u64, count: usize) -> Result<Outcome> {
+    if !run.programs.can_start(run.subject.machine) {
+        let trace = run.subject.trace.context("there is no QEMU for it")?;
+        return trace::compare(run, trace);
+    }
     let mut random = Random::new(seed);
     let mut pair = Pair::start(run)?;
     let mut shadow = (run.subject.shadow)();
@@ -96,8 +102,8 @@ pub(super) fn replay(run: &Run, operations: &[Operation]) -> Result<Option<Diffe
 struct Pair {
     board: Emulator,
     qemu: Emulator,
-    /// The path of QEMU's interrupt controller.
-    controller: String,
+    /// The paths of what has the inputs, on the board and in QEMU.
+    inputs: [String; 2],
 }
 
 /// The number of operations that were answered alike, how many of them for a reason, and the two
@@ -106,14 +112,18 @@ type Applied = (usize, usize, Option<(Response, Response)>);
 
 impl Pair {
     fn start(run: &Run) -> Result<Self> {
-        let mut board = run.programs.start_board(run.subject.arguments, run.plant)?;
-        let mut qemu = run.programs.start_qemu(run.subject.arguments)?;
-        let controller = qemu.find("arm-gicv3")?;
-        match run.subject.watch {
+        let subject = run.subject;
+        let mut board = run.programs.start_board(subject, run.plant)?;
+        let mut qemu = run.programs.start_qemu(subject)?;
+        let inputs = match subject.inputs {
+            Some((kind, name)) => [format!("/machine/{name}"), qemu.find(kind)?],
+            None => [String::new(), String::new()],
+        };
+        match subject.watch {
             Watch::Output { kind } => {
                 let path = qemu.find(kind)?;
                 qemu.command(&format!("irq_intercept_out {path} sysbus-irq"))?;
-                let path = format!("/machine/{}", run.subject.device);
+                let path = format!("/machine/{}", subject.device);
                 board.command(&format!("irq_intercept_out {path} sysbus-irq"))?;
             }
             Watch::Nothing => {}
@@ -121,9 +131,9 @@ impl Pair {
         let mut pair = Self {
             board,
             qemu,
-            controller,
+            inputs,
         };
-        pair.perform(run.subject, run.subject.prologue)?;
+        pair.perform(subject, subject.prologue)?;
         Ok(pair)
     }
 
@@ -163,13 +173,13 @@ impl Pair {
                 answers.push((board, request.perform(&mut self.qemu, subject.base)?));
                 continue;
             }
-            let commands = |controller: &str| -> Vec<String> {
+            let commands = |inputs: &str| -> Vec<String> {
                 let commands = group.iter();
                 commands
-                    .filter_map(|operation| operation.command(subject.base, controller))
+                    .filter_map(|operation| operation.command(subject.base, inputs))
                     .collect()
             };
-            let (ours, theirs) = (commands("/machine/gic"), commands(&self.controller));
+            let [ours, theirs] = [commands(&self.inputs[0]), commands(&self.inputs[1])];
             answers.extend(self.board.exchange(&ours, &mut self.qemu, &theirs)?);
         }
         Ok(answers)

@@ -1,12 +1,15 @@
 //! The devices that are compared.
 
 mod gic;
+mod hpet;
 mod pl011;
 mod pl031;
+mod pl061;
 mod virtio_blk;
 mod virtio_mmio;
 
 use super::{Choice, Operation, Random};
+use crate::options::MachineKind;
 use addr::Width;
 
 /// A device to compare.
@@ -22,8 +25,14 @@ pub struct Subject {
     pub arguments: &'static [&'static str],
     /// What is done first.
     pub prologue: &'static [Operation],
+    /// The machine that it is part of.
+    pub machine: MachineKind,
+    /// QEMU's type, and the board's name, of what has the inputs that operations drive.
+    pub inputs: Option<(&'static str, &'static str)>,
     /// Which lines are watched.
     pub watch: Watch,
+    /// What a QEMU answered once, for where there is none of that machine.
+    pub trace: Option<&'static str>,
     /// Makes up an operation.
     pub generate: fn(&mut Random) -> Operation,
     /// Keeps clear of what may differ.
@@ -69,11 +78,13 @@ pub enum Watch {
 pub const SUBJECTS: &[Subject] = &[
     pl011::SUBJECT,
     pl031::SUBJECT,
+    pl061::SUBJECT,
     gic::DISTRIBUTOR,
     gic::REDISTRIBUTOR,
     virtio_mmio::MODERN,
     virtio_mmio::LEGACY,
     virtio_blk::SUBJECT,
+    hpet::SUBJECT,
 ];
 
 /// Makes one access in eight narrower. It still starts at the register's first byte: QEMU takes an

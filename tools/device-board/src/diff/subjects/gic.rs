@@ -3,6 +3,7 @@
 use super::super::{Effect, Whose};
 use super::{Choice, Operation, Random, Shadow, Subject, Watch, no_shadow};
 use crate::gic::SPI_COUNT;
+use crate::options::MachineKind;
 use addr::Width;
 use device_model::Level;
 use guest_image::map;
@@ -13,7 +14,10 @@ pub(super) const DISTRIBUTOR: Subject = Subject {
     base: map::GICD.base.get(),
     arguments: &[],
     prologue: &[],
+    machine: MachineKind::Virt,
+    inputs: Some(("arm-gicv3", "gic")),
     watch: Watch::Nothing,
+    trace: None,
     generate: distributor,
     shadow: || Box::new(NoMessages),
     choices: DISTRIBUTOR_CHOICES,
@@ -25,7 +29,10 @@ pub(super) const REDISTRIBUTOR: Subject = Subject {
     base: map::GICR_BASE.get(),
     arguments: &[],
     prologue: &[],
+    machine: MachineKind::Virt,
+    inputs: Some(("arm-gicv3", "gic")),
     watch: Watch::Nothing,
+    trace: None,
     generate: redistributor,
     shadow: no_shadow,
     choices: REDISTRIBUTOR_CHOICES,

@@ -3,6 +3,7 @@
 
 use super::super::{Effect, Whose};
 use super::{Choice, Operation, Random, Shadow, Subject, Watch};
+use crate::options::MachineKind;
 use addr::Width;
 use guest_image::map;
 
@@ -62,7 +63,10 @@ pub(super) const SUBJECT: Subject = Subject {
     base: map::PL011.base.get(),
     arguments: &[],
     prologue: &[],
+    machine: MachineKind::Virt,
+    inputs: None,
     watch: Watch::Output { kind: "pl011" },
+    trace: None,
     generate,
     shadow: || Box::new(Received::default()),
     choices: CHOICES,

@@ -1,6 +1,7 @@
 //! The clock. It stands still, so that an alarm rings only when it is set to now.
 
 use super::{Choice, Operation, Random, Subject, Watch, no_shadow};
+use crate::options::MachineKind;
 use addr::Width;
 use guest_image::map;
 
@@ -18,7 +19,10 @@ pub(super) const SUBJECT: Subject = Subject {
     base: map::PL031.base.get(),
     arguments: &[],
     prologue: &[],
+    machine: MachineKind::Virt,
+    inputs: None,
     watch: Watch::Output { kind: "pl031" },
+    trace: None,
     generate,
     shadow: no_shadow,
     choices: CHOICES,

@@ -4,6 +4,7 @@
 
 use super::super::{Effect, Whose};
 use super::{Choice, Operation, Random, Shadow, Subject, Watch};
+use crate::options::MachineKind;
 use addr::Width;
 use guest_image::map;
 
@@ -58,7 +59,10 @@ pub(super) const MODERN: Subject = Subject {
         "virtio-rng-device",
     ],
     prologue: &[],
+    machine: MachineKind::Virt,
+    inputs: None,
     watch: Watch::Nothing,
+    trace: None,
     generate,
     shadow: || Box::new(Driver::new(Interface::Modern)),
     choices: CHOICES,
