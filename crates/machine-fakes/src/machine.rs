@@ -214,6 +214,7 @@ impl GuestMemory for FakeMachine {
     fn zero(&self, range: Range<Pa>) -> Result<(), GuestMemoryError> {
         let mut memory = self.memory.borrow_mut();
         memory.bytes_mut(range.start(), range.size())?.fill(0);
+        memory.zeroed.push(range);
         Ok(())
     }
 

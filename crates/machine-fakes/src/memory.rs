@@ -95,6 +95,8 @@ pub struct FakeMemory {
     pieces: BTreeMap<u64, Vec<u8>>,
     /// What was made visible to instruction fetches, in order.
     pub published: Vec<PaRange>,
+    /// What was zeroed, in order.
+    pub zeroed: Vec<PaRange>,
 }
 
 impl FakeMemory {

@@ -89,7 +89,7 @@ pub trait GuestMemory {
     /// [`GuestMemoryError`] if either range is not RAM of this machine.
     fn copy(&self, target: Pa, source: Pa, size: u64) -> Result<(), GuestMemoryError>;
 
-    /// Writes zeros over the range.
+    /// Writes zeros over the range, which guests whose caches are off find too.
     ///
     /// # Errors
     /// [`GuestMemoryError`] if the range is not RAM of this machine.

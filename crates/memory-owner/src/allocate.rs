@@ -1,10 +1,10 @@
-//! Handing out clean memory.
+//! Handing out memory: clean, or to those who may see what is in it.
 
 use crate::error::AllocateError;
 use crate::owner::MemoryOwner;
-use crate::state::{Edge, Owner};
+use crate::state::{Edge, Owner, State};
 use crate::store::Piece;
-use addr::{Address, BLOCK_2M, PAGE_SIZE, PaRange};
+use addr::{Address, BLOCK_2M, PAGE_SIZE, Pa, PaRange};
 
 /// The most that one call of [`MemoryOwner::allocate_blocks`] hands out, in bytes.
 pub const ALLOCATION_STEP: u64 = 64 * BLOCK_2M;
@@ -33,17 +33,83 @@ impl MemoryOwner {
             return Err(self.no_memory());
         };
         let most = bytes.min(ALLOCATION_STEP) / BLOCK_2M;
+        let run = self.run(first, start, most, |owner, block| {
+            owner.store.free.contains(block)
+        });
+        let range = PaRange::new(start, run.saturating_mul(BLOCK_2M));
+        let range = range.map_err(|_| self.no_memory())?;
+        self.take(range, Edge::Allocate { to: owner })
+    }
+
+    /// Hands out the lowest contiguous run of unused blocks of 2 MiB, whatever is in them, as
+    /// [`MemoryOwner::allocate_blocks`] does clean ones. The owner is one that may see their
+    /// contents; it zeroes them before it gives them to a guest.
+    ///
+    /// # Errors
+    /// [`AllocateError`]; nothing is handed out then.
+    pub fn claim_blocks(&mut self, owner: Owner, bytes: u64) -> Result<PaRange, AllocateError> {
+        if bytes == 0 || !bytes.is_multiple_of(BLOCK_2M) {
+            return Err(AllocateError::Size { bytes });
+        }
+        let first = self.first_unused();
+        let start = first.and_then(|block| self.store.address(block));
+        let (Some(first), Some(start)) = (first, start) else {
+            return Err(self.no_memory());
+        };
+        let most = bytes.min(ALLOCATION_STEP) / BLOCK_2M;
+        let run = self.run(first, start, most, |owner, block| owner.is_unused(block));
+        let range = PaRange::new(start, run.saturating_mul(BLOCK_2M));
+        let range = range.map_err(|_| self.no_memory())?;
+        self.take(range, Edge::Claim { to: owner })
+    }
+
+    /// Finds the lowest block that is unused as a whole. Those that are dirty in part are passed
+    /// over; there are at most as many as there are details.
+    fn first_unused(&self) -> Option<usize> {
+        let free = self.store.free.first_from(0);
+        let mut next = 0;
+        while let Some(block) = self.store.dirty.first_from(next) {
+            if free.is_some_and(|free| free < block) {
+                break;
+            }
+            if self.is_unused(block) {
+                return Some(block);
+            }
+            next = block.saturating_add(1);
+        }
+        free
+    }
+
+    /// Tells whether a block is nobody's as a whole, and nobody is zeroing it.
+    fn is_unused(&self, block: usize) -> bool {
+        match self.store.uniform(block) {
+            Some(State::Free) => true,
+            Some(State::Dirty) => !self.zeroing.is_in(block),
+            Some(State::Absent | State::Owned(_) | State::Shared { .. } | State::Lent { .. })
+            | None => false,
+        }
+    }
+
+    /// Counts the blocks from `first` on, which lies at `start`, that follow each other and are
+    /// wanted: at least that one, and at most `most`.
+    fn run(
+        &self,
+        first: usize,
+        start: Pa,
+        most: u64,
+        is_wanted: impl Fn(&Self, usize) -> bool,
+    ) -> u64 {
         let mut run = 1_u64;
         for block in (first..self.store.blocks()).skip(1) {
             let next = start.checked_add(run.saturating_mul(BLOCK_2M));
             // The next block may be the first of another bank.
             let adjacent = next.is_some() && self.store.address(block) == next;
-            if run >= most || !adjacent || !self.store.free.contains(block) {
+            if run >= most || !adjacent || !is_wanted(self, block) {
                 break;
             }
             run = run.saturating_add(1);
         }
-        self.take(owner, start, run.saturating_mul(BLOCK_2M))
+        run
     }
 
     /// Hands out `1 << order` consecutive clean pages, aligned to their total size: what a
@@ -61,7 +127,7 @@ impl MemoryOwner {
             .find_pages(order, count)
             .ok_or_else(|| self.no_memory())?;
         let range = self.store.range(piece).ok_or_else(|| self.no_memory())?;
-        self.take(owner, range.start(), range.size())
+        self.take(range, Edge::Allocate { to: owner })
     }
 
     fn find_pages(&self, order: u32, count: usize) -> Option<Piece> {
@@ -87,15 +153,16 @@ impl MemoryOwner {
         })
     }
 
-    /// Takes free pages, all in one step.
-    fn take(&mut self, owner: Owner, start: addr::Pa, size: u64) -> Result<PaRange, AllocateError> {
-        debug_assert!(start.is_aligned(PAGE_SIZE));
-        let range = PaRange::new(start, size).map_err(|_| self.no_memory())?;
-        match self.change(range, Edge::Allocate { to: owner })? {
+    /// Takes unused pages, all in one step.
+    fn take(&mut self, range: PaRange, edge: Edge) -> Result<PaRange, AllocateError> {
+        debug_assert!(range.is_aligned(PAGE_SIZE));
+        match self.change(range, edge)? {
             None => Ok(range),
             // A step takes more blocks than are handed out at once; were it not so, the rest would
-            // simply stay free.
-            Some(rest) => PaRange::between(start, rest.start()).ok_or_else(|| self.no_memory()),
+            // simply stay as it is.
+            Some(rest) => {
+                PaRange::between(range.start(), rest.start()).ok_or_else(|| self.no_memory())
+            }
         }
     }
 

@@ -108,6 +108,58 @@ fn a6_ram_of_unknown_contents_is_zeroed_before_its_first_use() {
 }
 
 #[test]
+fn a6_blocks_of_unknown_contents_go_to_those_only_who_may_see_them() {
+    let mut memory = owner_of(&[range(RAM, 64 << 20)], Contents::Unknown);
+    assert!(memory.claim_blocks(VM, BLOCK_2M).is_err());
+    assert!(memory.claim_blocks(OVERHEAD, BLOCK_2M).is_err());
+    assert_eq!(memory.state(Pa::new(RAM)), State::Dirty);
+    for bytes in [0, 1, BLOCK_2M - 1] {
+        let error = AllocateError::Size { bytes };
+        assert_eq!(memory.claim_blocks(HYPERVISOR, bytes), Err(error));
+    }
+    let claimed = memory.claim_blocks(HYPERVISOR, 2 * BLOCK_2M).unwrap();
+    assert_eq!(claimed, range(RAM, 2 * BLOCK_2M));
+    assert_eq!(memory.state(Pa::new(RAM)), State::Owned(HYPERVISOR));
+    assert_eq!(memory.give(HYPERVISOR, VM, claimed), Ok(None));
+    assert_eq!(memory.account(VM).unwrap().pages, 1024);
+    // The rest is zeroed as before, and none of what was claimed.
+    assert_eq!(zero_all(&mut memory), 60 << 20);
+    assert_eq!(memory.state(Pa::new(RAM)), State::Owned(VM));
+}
+
+#[test]
+fn a6_a_block_that_is_being_zeroed_is_not_claimed() {
+    let mut memory = owner_of(&[range(RAM, 3 * BLOCK_2M)], Contents::Unknown);
+    let open = memory.next_to_zero().unwrap();
+    let second = range(RAM + BLOCK_2M, BLOCK_2M);
+    assert_eq!(memory.claim_blocks(HYPERVISOR, BLOCK_2M), Ok(second));
+    memory.zeroed(open);
+    // A part of it is zero now, and somebody will go on with the rest.
+    let third = range(RAM + 2 * BLOCK_2M, BLOCK_2M);
+    assert_eq!(memory.claim_blocks(HYPERVISOR, 3 * BLOCK_2M), Ok(third));
+    assert!(memory.claim_blocks(HYPERVISOR, BLOCK_2M).is_err());
+    assert_eq!(zero_all(&mut memory), BLOCK_2M - ZERO_STEP);
+    let first = range(RAM, BLOCK_2M);
+    assert_eq!(memory.claim_blocks(HYPERVISOR, BLOCK_2M), Ok(first));
+}
+
+#[test]
+fn clean_and_dirty_blocks_are_claimed_in_one_run_and_used_ones_passed_over() {
+    let mut memory = clean();
+    let used = memory.allocate_blocks(VM, 2 * BLOCK_2M).unwrap();
+    release(&mut memory, VM, range(RAM, BLOCK_2M + PAGE_SIZE));
+    // Dirty, dirty in part, and clean from there on.
+    assert_eq!(used, range(RAM, 2 * BLOCK_2M));
+    let claimed = memory.claim_blocks(HYPERVISOR, 8 * BLOCK_2M).unwrap();
+    assert_eq!(claimed, range(RAM, BLOCK_2M));
+    let claimed = memory.claim_blocks(HYPERVISOR, 8 * BLOCK_2M).unwrap();
+    assert_eq!(claimed, range(RAM + 2 * BLOCK_2M, 8 * BLOCK_2M));
+    release(&mut memory, HYPERVISOR, range(RAM + 4 * BLOCK_2M, BLOCK_2M));
+    let claimed = memory.claim_blocks(HYPERVISOR, 8 * BLOCK_2M).unwrap();
+    assert_eq!(claimed, range(RAM + 4 * BLOCK_2M, BLOCK_2M));
+}
+
+#[test]
 fn a6_only_one_cpu_zeroes_at_a_time() {
     let mut memory = owner_of(&[range(RAM, 4 << 20)], Contents::Unknown);
     let job = memory.next_to_zero().unwrap();

@@ -39,6 +39,14 @@ pub(crate) struct Zeroing {
     block: Option<(usize, usize)>,
 }
 
+impl Zeroing {
+    /// Tells whether pages of the block are being zeroed, or some have been.
+    pub(crate) fn is_in(&self, block: usize) -> bool {
+        self.open.is_some_and(|piece| piece.block == block)
+            || self.block.is_some_and(|(other, _)| other == block)
+    }
+}
+
 impl MemoryOwner {
     /// Returns the next piece to zero; `None` if nothing is dirty or another job is open.
     pub fn next_to_zero(&mut self) -> Option<ZeroJob> {

@@ -1,7 +1,7 @@
 //! From the archive to VMs that are ready to be loaded.
 
 use crate::console::{ConsoleState, log};
-use crate::load::{Copy, Images};
+use crate::load::{Copy, Images, Load};
 use crate::shared::{Hypervisor, Interrupts};
 use crate::vcpu::Vcpu;
 use crate::vm::{Attached, Gic, Home, Piece, Place, Target, Vm};
@@ -19,7 +19,7 @@ use guest_dtb::{DeviceKind, GuestDevice, GuestDtbError, GuestMachine};
 use guest_image::map;
 use id_registers::{GuestFeatures, HostIdRegisters};
 use lock::Lock;
-use machine::{GuestMemoryError, Hardware};
+use machine::Hardware;
 use manifest::{Description, Device, Machine, ManifestError, Pinning, VmDescription};
 use memory_owner::{Account, AllocateError, Contents, MemoryOwner, Owner, Setup, SetupError};
 use smccc_dispatch::Drbg;
@@ -64,7 +64,6 @@ pub enum BootError {
     Manifest(ManifestError),
     Memory(SetupError),
     OutOfMemory { vm: VmId, error: AllocateError },
-    Clearing(GuestMemoryError),
     Geometry(GeometryError),
     Vmid(VmidError),
     Stage2 { vm: VmId, error: EditError },
@@ -81,7 +80,6 @@ impl fmt::Display for BootError {
             Self::Manifest(error) => error.fmt(f),
             Self::Memory(error) => error.fmt(f),
             Self::OutOfMemory { vm, error } => write!(f, "VM number {vm}: {error}"),
-            Self::Clearing(error) => error.fmt(f),
             Self::Geometry(error) => error.fmt(f),
             Self::Vmid(error) => error.fmt(f),
             Self::Stage2 { vm, error } => write!(f, "VM number {vm}: {error}"),
@@ -162,7 +160,7 @@ pub fn boot<H: Hardware>(
     }));
     for vm in &hypervisor.vms {
         if vm.life.take(VmEdge::Load).is_ok() {
-            hypervisor.begin_load(vm);
+            hypervisor.begin_load(vm, Load::first());
         }
     }
     let cpus = input.cpus;
@@ -259,7 +257,7 @@ impl Maker<'_> {
     ) -> Result<Arc<Vm>, BootError> {
         let vm = self.id;
         let ram = self.description.ram().map_err(BootError::Range)?;
-        let pieces = self.allocate(hw, memory, ram)?;
+        let pieces = self.allocate(memory, ram)?;
         let mut tree =
             Stage2::new(hw, self.geometry).map_err(|error| BootError::Stage2 { vm, error })?;
         for piece in &pieces {
@@ -313,38 +311,23 @@ impl Maker<'_> {
         Ok(made)
     }
 
-    /// Takes clean memory for the VM, and zeroes what is needed for that.
-    fn allocate<H: Hardware>(
-        &self,
-        hw: &mut H,
-        memory: &mut MemoryOwner,
-        ram: IpaRange,
-    ) -> Result<Vec<Piece>, BootError> {
+    /// Takes memory for the VM. It stays the hypervisor's until it has been zeroed, before the VM is
+    /// loaded.
+    fn allocate(&self, memory: &mut MemoryOwner, ram: IpaRange) -> Result<Vec<Piece>, BootError> {
         let vm = self.id;
         let mut pieces: Vec<Piece> = Vec::new();
         let mut done = 0;
         while done < ram.size() {
             let left = ram.size().saturating_sub(done);
-            match memory.allocate_blocks(Owner::Vm(vm), left) {
-                Ok(range) => {
-                    let ipa = Ipa::new(ram.start().get().saturating_add(done));
-                    pieces.push(Piece {
-                        ipa,
-                        pa: range.start(),
-                        size: range.size(),
-                    });
-                    done = done.saturating_add(range.size());
-                }
-                Err(error) => {
-                    let Some(job) = memory.next_to_zero() else {
-                        return Err(BootError::OutOfMemory { vm, error });
-                    };
-                    hw.zero(job.range()).map_err(BootError::Clearing)?;
-                    // A guest whose caches are off must find the zeros, not what lies behind them.
-                    hw.publish(job.range());
-                    memory.zeroed(job);
-                }
-            }
+            let range = memory
+                .claim_blocks(Owner::Hypervisor, left)
+                .map_err(|error| BootError::OutOfMemory { vm, error })?;
+            pieces.push(Piece {
+                ipa: Ipa::new(ram.start().get().saturating_add(done)),
+                pa: range.start(),
+                size: range.size(),
+            });
+            done = done.saturating_add(range.size());
         }
         Ok(join(pieces))
     }

@@ -7,7 +7,7 @@
 use crate::boot::random_seed;
 use crate::shared::Hypervisor;
 use crate::vm::Vm;
-use addr::{Address, CpuId, Ipa, IpaRange, Pa, PaRange, VcpuIndex};
+use addr::{Address, BLOCK_2M, CpuId, Ipa, IpaRange, Pa, PaRange, VcpuIndex};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bulkhead_core::vcpu_state::VcpuEdge;
@@ -16,9 +16,13 @@ use core::fmt;
 use core::sync::atomic::Ordering;
 use guest_dtb::{GuestTree, Seeds};
 use machine::{GuestMemory, GuestMemoryError, Hardware};
+use memory_owner::{ChangeError, Owner};
 
 /// The most bytes that one step copies: what fits in the bound on a stay in EL2.
-const STEP: u64 = 0x8000;
+const COPY_STEP: u64 = 0x8000;
+
+/// The most bytes that one step zeroes, within the same bound. Blocks are made of whole steps.
+const ZERO_STEP: u64 = 0x4_0000;
 
 /// The loader's number while there is none.
 pub(crate) const NOBODY: u16 = u16::MAX;
@@ -39,9 +43,23 @@ pub(crate) struct Copy {
 }
 
 /// How far a load has come.
-pub(crate) struct Load {
-    copy: usize,
-    done: u64,
+pub(crate) enum Load {
+    /// Memory that the VM gets for the first time is zeroed: the piece, and bytes of it.
+    Zero { piece: usize, done: u64 },
+    /// Images are copied: the image, and bytes of it.
+    Copy { copy: usize, done: u64 },
+}
+
+impl Load {
+    /// Begins the first load of a VM.
+    pub(crate) fn first() -> Self {
+        Self::Zero { piece: 0, done: 0 }
+    }
+
+    /// Begins a load after a reset: the VM's memory is its own.
+    pub(crate) fn again() -> Self {
+        Self::Copy { copy: 0, done: 0 }
+    }
 }
 
 /// Why a VM could not be loaded.
@@ -49,6 +67,7 @@ pub(crate) struct Load {
 enum LoadError {
     Outside { ipa: Ipa },
     Memory(GuestMemoryError),
+    Owner(ChangeError),
 }
 
 impl fmt::Display for LoadError {
@@ -56,6 +75,7 @@ impl fmt::Display for LoadError {
         match self {
             Self::Outside { ipa } => write!(f, "{ipa} is outside the VM's memory"),
             Self::Memory(error) => error.fmt(f),
+            Self::Owner(error) => error.fmt(f),
         }
     }
 }
@@ -70,10 +90,10 @@ enum Progress {
 
 impl Hypervisor {
     /// Asks for a VM to be loaded and started. Its life cycle stands in Loading.
-    pub(crate) fn begin_load(&self, vm: &Vm) {
+    pub(crate) fn begin_load(&self, vm: &Vm, load: Load) {
         // Counted first: whoever finds it must not count to below zero.
         self.loading.fetch_add(1, Ordering::SeqCst);
-        *vm.load.lock() = Some(Load { copy: 0, done: 0 });
+        *vm.load.lock() = Some(load);
     }
 
     /// Tells whether a load waits for this CPU's next step. The first CPU that asks becomes the one
@@ -126,22 +146,67 @@ impl Hypervisor {
         vm: &Vm,
         load: &mut Load,
     ) -> Result<Progress, LoadError> {
-        let Some(copy) = vm.images.copies.get(load.copy) else {
-            self.write_device_tree(hw, vm)?;
-            return Ok(Progress::Finished);
-        };
-        let done = usize::try_from(load.done).unwrap_or(usize::MAX);
-        let rest = copy.source.get(done..).unwrap_or(&[]);
-        let length = rest.len().min(usize::try_from(STEP).unwrap_or(0));
-        if length == 0 {
-            load.copy = load.copy.saturating_add(1);
-            load.done = 0;
-            return Ok(Progress::More);
+        match *load {
+            Load::Zero { piece, done } => *load = self.zero_step(hw, vm, piece, done)?,
+            Load::Copy { copy, done } => {
+                let Some(image) = vm.images.copies.get(copy) else {
+                    self.write_device_tree(hw, vm)?;
+                    return Ok(Progress::Finished);
+                };
+                let rest = usize::try_from(done).ok();
+                let rest = rest.and_then(|done| image.source.get(done..));
+                let rest = rest.unwrap_or_default();
+                let most = usize::try_from(COPY_STEP).unwrap_or(0);
+                let part = rest.get(..most).unwrap_or(rest);
+                *load = if part.is_empty() {
+                    let copy = copy.saturating_add(1);
+                    Load::Copy { copy, done: 0 }
+                } else {
+                    let target = Ipa::new(image.target.get().saturating_add(done));
+                    let written = write_guest(hw, vm, target, part)?;
+                    let done = done.saturating_add(written);
+                    Load::Copy { copy, done }
+                };
+            }
         }
-        let target = Ipa::new(copy.target.get().saturating_add(load.done));
-        let written = write_guest(hw, vm, target, rest.get(..length).unwrap_or(&[]))?;
-        load.done = load.done.saturating_add(written);
         Ok(Progress::More)
+    }
+
+    /// Zeroes a part of a VM's memory, and gives each block to the VM as soon as it is zero. A
+    /// function of its own in the image too: the bench counts zeroing apart.
+    #[inline(never)]
+    fn zero_step<H: Hardware>(
+        &self,
+        hw: &mut H,
+        vm: &Vm,
+        index: usize,
+        done: u64,
+    ) -> Result<Load, LoadError> {
+        let Some(piece) = vm.memory.get(index) else {
+            return Ok(Load::again());
+        };
+        let outside = LoadError::Outside { ipa: piece.ipa };
+        let range = |start: u64, size| {
+            PaRange::new(Pa::new(piece.pa.get().saturating_add(start)), size).map_err(|_| outside)
+        };
+        let size = ZERO_STEP.min(piece.size.saturating_sub(done));
+        hw.zero(range(done, size)?).map_err(LoadError::Memory)?;
+        let done = done.saturating_add(size);
+        if done.is_multiple_of(BLOCK_2M) {
+            let block = range(done.saturating_sub(BLOCK_2M), BLOCK_2M)?;
+            let to = Owner::Vm(vm.id);
+            // A block is one step.
+            self.memory
+                .lock()
+                .give(Owner::Hypervisor, to, block)
+                .map_err(LoadError::Owner)?;
+        }
+        Ok(if done < piece.size {
+            Load::Zero { piece: index, done }
+        } else {
+            let piece = index.saturating_add(1);
+            Load::Zero { piece, done: 0 }
+        })
     }
 
     /// Writes the device tree, with seeds of this start.

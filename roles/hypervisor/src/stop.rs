@@ -1,5 +1,6 @@
 //! How VMs end: switched off, reset or crashed.
 
+use crate::load::Load;
 use crate::post_mortem;
 use crate::shared::Hypervisor;
 use crate::vm::Vm;
@@ -160,7 +161,7 @@ impl Hypervisor {
             }
         }
         if vm.life.take(VmEdge::Reload).is_ok() {
-            self.begin_load(vm);
+            self.begin_load(vm, Load::again());
         }
     }
 
