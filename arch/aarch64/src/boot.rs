@@ -68,18 +68,25 @@ bk_boot_primary:
 
     // The boot tables, which no loader clears: first out of the caches, so that no old line is
     // written back over them.
+    mrs     x7, ctr_el0
+    ubfx    x7, x7, #16, #4         // DminLine: log2 of the words in the smallest line
+    mov     x8, #4
+    lsl     x7, x8, x7
     adrp    x0, bk_boot_l0
-    mov     x1, #(5 * 4096)
+    add     x1, x0, #(5 * 4096)
 6:  dc      ivac, x0
-    add     x0, x0, #16
-    subs    x1, x1, #16
-    b.hi    6b
+    add     x0, x0, x7
+    cmp     x0, x1
+    b.lo    6b
     dsb     sy
     adrp    x0, bk_boot_l0
-    mov     x1, #(5 * 4096)
-0:  stp     xzr, xzr, [x0], #16
-    subs    x1, x1, #16
-    b.hi    0b
+0:  stp     xzr, xzr, [x0]
+    stp     xzr, xzr, [x0, #16]
+    stp     xzr, xzr, [x0, #32]
+    stp     xzr, xzr, [x0, #48]
+    add     x0, x0, #64
+    cmp     x0, x1
+    b.lo    0b
 
     // Level 0: the identity mapping's entry and the image's.
     adrp    x0, bk_boot_l0
@@ -113,11 +120,11 @@ bk_boot_primary:
     // The stores above bypassed the caches: drop what was fetched of these lines meanwhile.
     dmb     sy
     adrp    x0, bk_boot_l0
-    mov     x1, #(5 * 4096)
+    add     x1, x0, #(5 * 4096)
 3:  dc      ivac, x0
-    add     x0, x0, #16
-    subs    x1, x1, #16
-    b.hi    3b
+    add     x0, x0, x7
+    cmp     x0, x1
+    b.lo    3b
     dsb     sy
 
     adr     x20, bk_boot_primary_mapped
@@ -189,9 +196,22 @@ bk_boot_primary_mapped:
     adrp    x0, bk_boot_stack_top
     mov     sp, x0
     bl      bk_set_vectors
-    // .bss, with the caches on; its bounds are 4 KiB aligned. The boot tables stand outside.
+    // .bss, with the caches on; its bounds are 4 KiB aligned. The boot tables stand outside. Two
+    // cache blocks (DC ZVA) have at most 4 KiB, so that they are whole.
     adrp    x0, __bss_start
     adrp    x1, __bss_end
+    mrs     x2, dczid_el0
+    tbnz    x2, #4, 4f              // DC ZVA is not permitted
+    ubfx    x2, x2, #0, #4
+    mov     x3, #4
+    lsl     x2, x3, x2
+7:  cmp     x0, x1
+    b.hs    5f
+    dc      zva, x0
+    add     x0, x0, x2
+    dc      zva, x0
+    add     x0, x0, x2
+    b       7b
 4:  cmp     x0, x1
     b.hs    5f
     stp     xzr, xzr, [x0], #16
@@ -277,7 +297,7 @@ unsafe extern "C" {
     static __text_start: u8;
     static __text_end: u8;
     static __rodata_end: u8;
-    static __bss_end: u8;
+    static __image_end: u8;
     static bk_boot_secondary: u8;
     /// Changes to the final translation tables, whose root is at the physical address.
     pub(crate) fn bk_enter_final_tables(root: u64);
@@ -300,7 +320,7 @@ pub(crate) fn image_bounds() -> ImageBounds {
         text_start: (&raw const __text_start).addr() as u64,
         text_end: (&raw const __text_end).addr() as u64,
         rodata_end: (&raw const __rodata_end).addr() as u64,
-        end: (&raw const __bss_end).addr() as u64,
+        end: (&raw const __image_end).addr() as u64,
     }
 }
 

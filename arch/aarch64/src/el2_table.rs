@@ -6,7 +6,7 @@
 use crate::boot::{self, MAIR_DEVICE, MAIR_NORMAL};
 use crate::layout;
 use crate::sysreg::{self, dsb};
-use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Descriptors in a table.
 const ENTRIES: u64 = 512;
@@ -27,14 +27,6 @@ const GUARDED: u64 = 1 << 50;
 pub(crate) static FINAL_ROOT: AtomicU64 = AtomicU64::new(0);
 /// Physical address of the image.
 static IMAGE_PA: AtomicU64 = AtomicU64::new(0);
-
-/// Tables for the mappings that precede the heap's.
-#[repr(C, align(4096))]
-struct EarlyTables([[AtomicU64; ENTRIES as usize]; EARLY]);
-const EARLY: usize = 24;
-static EARLY_TABLES: EarlyTables =
-    EarlyTables([const { [const { AtomicU64::new(0) }; ENTRIES as usize] }; EARLY]);
-static EARLY_USED: AtomicUsize = AtomicUsize::new(0);
 
 /// What a mapping may be used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +62,8 @@ fn guarded() -> u64 {
     }
 }
 
-/// Builds the tables that map the image with the rights each part needs, and changes to them.
+/// Builds the tables that map the image with the rights each part needs, and changes to them. The
+/// early heap has been started.
 pub(crate) fn start(image_pa: u64) {
     IMAGE_PA.store(image_pa, Ordering::Relaxed);
     let root = new_table();
@@ -116,54 +109,107 @@ pub(crate) fn image_to_pa(virtual_address: u64) -> u64 {
     virtual_address - layout::IMAGE + IMAGE_PA.load(Ordering::Relaxed)
 }
 
+/// What is done where something is mapped already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occupied {
+    /// That is a mistake of ours.
+    Refused,
+    /// It stays.
+    Kept,
+}
+
 /// Maps `size` bytes at `virtual_address` to `physical`; all are multiples of 4 KiB, and nothing is
 /// mapped there yet. Uses 2 MiB blocks where both addresses allow it.
 pub(crate) fn map(virtual_address: u64, physical: u64, size: u64, usage: Use) {
+    fill(virtual_address, physical, size, usage, Occupied::Refused);
+}
+
+/// As [`map`], but for what is mapped already, which stays.
+pub(crate) fn map_missing(virtual_address: u64, physical: u64, size: u64, usage: Use) {
+    fill(virtual_address, physical, size, usage, Occupied::Kept);
+}
+
+/// Fills one table after the other: the way from the root is gone once for each.
+fn fill(virtual_address: u64, physical: u64, size: u64, usage: Use, occupied: Occupied) {
     let mut done = 0;
     while done < size {
         let (va, pa) = (virtual_address + done, physical + done);
-        let block =
-            (va | pa).is_multiple_of(layout::WINDOW_SIZE) && size - done >= layout::WINDOW_SIZE;
-        let (level, kind, step) = if block {
-            (2, BLOCK, layout::WINDOW_SIZE)
-        } else {
-            (3, TABLE_OR_PAGE, 0x1000)
+        done += match step(va, pa, size - done, occupied) {
+            Step::Blocks => fill_table(va, pa, size - done, (2, BLOCK), usage, occupied),
+            Step::Pages => fill_table(va, pa, size - done, (3, TABLE_OR_PAGE), usage, occupied),
+            Step::Skip(bytes) => bytes,
         };
-        let entry = entry(va, level);
-        assert!(
-            entry.load(Ordering::Relaxed) == 0,
-            "{va:#x} is mapped twice at EL2"
-        );
-        entry.store(pa | usage.attributes() | kind, Ordering::Relaxed);
-        done += step;
     }
     dsb();
     crate::sysreg::isb();
 }
 
-/// Tells whether anything is mapped at `virtual_address`.
-pub(crate) fn is_mapped(virtual_address: u64) -> bool {
-    let mut table = table_va(FINAL_ROOT.load(Ordering::Acquire));
-    for level in 0..4 {
-        let value = table[index(virtual_address, level)].load(Ordering::Relaxed);
-        if value & 1 == 0 {
-            return false;
-        }
-        if level == 3 || value & TABLE_OR_PAGE == BLOCK {
-            return true;
-        }
-        table = table_va(value & ADDRESS);
-    }
-    true
+/// What the next mapping is made of.
+enum Step {
+    Blocks,
+    Pages,
+    /// Nothing is missing for so many bytes.
+    Skip(u64),
 }
 
-/// Tells whether nothing at all is mapped in the 2 MiB from `virtual_address` on, a multiple of that.
-pub(crate) fn is_free_block(virtual_address: u64) -> bool {
-    entry(virtual_address, 2).load(Ordering::Relaxed) == 0
+fn step(va: u64, pa: u64, left: u64, occupied: Occupied) -> Step {
+    let is_whole = (va | pa).is_multiple_of(layout::WINDOW_SIZE) && left >= layout::WINDOW_SIZE;
+    match occupied {
+        Occupied::Refused if is_whole => Step::Blocks,
+        Occupied::Refused => Step::Pages,
+        Occupied::Kept => match entry(va, 2).load(Ordering::Relaxed) {
+            0 if is_whole => Step::Blocks,
+            value if value & TABLE_OR_PAGE == BLOCK => {
+                Step::Skip(layout::WINDOW_SIZE - va % layout::WINDOW_SIZE)
+            }
+            _ => Step::Pages,
+        },
+    }
+}
+
+/// Writes descriptors of one table, up to its end, as far as `left` bytes fill them and, where what
+/// is mapped is kept, one block at a time; returns how many bytes that is.
+fn fill_table(
+    va: u64,
+    pa: u64,
+    left: u64,
+    (level, kind): (u32, u64),
+    usage: Use,
+    occupied: Occupied,
+) -> u64 {
+    let size = 1 << (39 - 9 * level);
+    let table = table(va, level);
+    let first = index(va, level);
+    let most = if kind == BLOCK && occupied == Occupied::Kept {
+        // The next block may be a table already.
+        1
+    } else {
+        left / size
+    };
+    let entries = table[first..].iter().take(most as usize);
+    let mut descriptor = pa | usage.attributes() | kind;
+    let count = entries.len() as u64;
+    for entry in entries {
+        let is_free = entry.load(Ordering::Relaxed) == 0;
+        assert!(
+            is_free || occupied == Occupied::Kept,
+            "{va:#x} or above is mapped twice at EL2"
+        );
+        if is_free {
+            entry.store(descriptor, Ordering::Relaxed);
+        }
+        descriptor += size;
+    }
+    count * size
 }
 
 /// Returns the descriptor that maps `virtual_address` at `level`, making the tables above it.
 pub(crate) fn entry(virtual_address: u64, level: u32) -> &'static AtomicU64 {
+    &table(virtual_address, level)[index(virtual_address, level)]
+}
+
+/// Returns the table of `level` that `virtual_address` is looked up in, making it if need be.
+fn table(virtual_address: u64, level: u32) -> &'static Table {
     let mut table = table_va(FINAL_ROOT.load(Ordering::Acquire));
     for above in 0..level {
         let entry = &table[index(virtual_address, above)];
@@ -176,12 +222,12 @@ pub(crate) fn entry(virtual_address: u64, level: u32) -> &'static AtomicU64 {
         } else {
             assert!(
                 value & TABLE_OR_PAGE == TABLE_OR_PAGE,
-                "{virtual_address:#x} lies in a block"
+                "{virtual_address:#x} lies in a block that is mapped at EL2"
             );
             table_va(value & ADDRESS)
         };
     }
-    &table[index(virtual_address, level)]
+    table
 }
 
 fn index(virtual_address: u64, level: u32) -> usize {
@@ -191,11 +237,7 @@ fn index(virtual_address: u64, level: u32) -> usize {
 type Table = [AtomicU64; ENTRIES as usize];
 
 fn new_table() -> &'static Table {
-    let early = EARLY_USED.fetch_add(1, Ordering::Relaxed);
-    match EARLY_TABLES.0.get(early) {
-        Some(table) => table,
-        None => crate::memory::leak_zeroed_page(),
-    }
+    crate::memory::leak_zeroed_page()
 }
 
 /// Returns where EL2's own memory, image or heap, lies physically.

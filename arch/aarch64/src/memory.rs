@@ -39,18 +39,26 @@ unsafe impl GlobalAlloc for LockedHeap {
     }
 }
 
-/// Heap for what precedes the choice of the hypervisor's memory: the device tree's facts.
-const EARLY_HEAP_SIZE: usize = 0x2_0000;
-#[repr(C, align(4096))]
-struct EarlyHeap([AtomicU64; EARLY_HEAP_SIZE / 8]);
-static EARLY_HEAP: EarlyHeap = EarlyHeap([const { AtomicU64::new(0) }; EARLY_HEAP_SIZE / 8]);
+/// Returns where the heap lies for what precedes the choice of the hypervisor's memory: EL2's first
+/// tables and the device tree's facts.
+/// It lies in the image's part that is not cleared.
+fn early_heap() -> (usize, usize) {
+    unsafe extern "C" {
+        static bk_early_heap: u8;
+        static bk_early_heap_end: u8;
+    }
+    (
+        (&raw const bk_early_heap).addr(),
+        (&raw const bk_early_heap_end).addr(),
+    )
+}
 
 /// Gives the early heap to the allocator.
 pub(crate) fn start_early_heap() {
-    let start = (&raw const EARLY_HEAP).addr();
-    // SAFETY: the array is used for nothing else, lives forever, and is interior-mutable memory in
-    // .bss, mapped writable.
-    unsafe { HEAP.0.lock().add_to_heap(start, start + EARLY_HEAP_SIZE) };
+    let (start, end) = early_heap();
+    // SAFETY: the linker script sets this part of the image aside for nothing else, and it is mapped
+    // writable for good.
+    unsafe { HEAP.0.lock().add_to_heap(start, end) };
 }
 
 /// Maps RAM that belongs to the hypervisor and gives it to the heap.
@@ -79,6 +87,18 @@ pub(crate) fn leak_zeroed_page<T>() -> &'static T {
     // SAFETY: fresh, zeroed, page-sized and page-aligned memory that nobody else has; `T` is an
     // array of atomic integers, for which zeros are a value.
     unsafe { address.cast::<T>().as_ref() }
+}
+
+/// Allocates memory in whole pages that is never given back, whatever is in it; returns its physical
+/// address.
+pub(crate) fn leak_pages(size: u64) -> u64 {
+    let layout = Layout::from_size_align(size as usize, PAGE_SIZE as usize)
+        .ok()
+        .filter(|layout| layout.size() != 0)
+        .expect("a size in pages");
+    // SAFETY: the layout's size is not 0.
+    let pointer = NonNull::new(unsafe { HEAP.alloc(layout) }).expect("no memory left for EL2");
+    el2_table::own_to_pa(pointer.addr().get() as u64)
 }
 
 fn page_layout(order: u32) -> Layout {
@@ -335,10 +355,11 @@ impl GuestMemory for ThisCpu {
         while done < range.size() {
             let at = Pa::new(range.start().get() + done);
             done += with_window(Window::Target, at, range.size() - done, |target, shown| {
-                zero_bytes(target, shown);
+                zero_and_clean(target, shown);
                 shown
             });
         }
+        dsb();
         Ok(())
     }
 
@@ -346,20 +367,11 @@ impl GuestMemory for ThisCpu {
         if check_ram(range.start(), range.size()).is_err() {
             return;
         }
-        let size = cache_line();
         let mut done = 0;
         while done < range.size() {
             let at = Pa::new(range.start().get() + done);
             done += with_window(Window::Target, at, range.size() - done, |target, shown| {
-                let mut line = align_down(target, size);
-                while line < target + shown {
-                    // SAFETY: cache maintenance by address, on lines of mapped memory; it changes
-                    // no value.
-                    unsafe {
-                        core::arch::asm!("dc cvac, {}", in(reg) line, options(nostack, preserves_flags));
-                    }
-                    line += size;
-                }
+                clean(target, shown);
                 shown
             });
         }
@@ -377,31 +389,66 @@ impl GuestMemory for ThisCpu {
     }
 }
 
+/// Cleans the data cache to the point of coherency, for every line that holds one of these bytes.
+/// A DSB has to follow.
+fn clean(target: u64, size: u64) {
+    let line = cache_line();
+    // SAFETY: cache maintenance by address changes no value, and each line holds bytes that the
+    // window shows.
+    unsafe {
+        core::arch::asm!(
+            "2:  dc     cvac, {at}",
+            "    add    {at}, {at}, {line}",
+            "    cmp    {at}, {end}",
+            "    b.lo   2b",
+            at = inout(reg) align_down(target, line) => _,
+            end = in(reg) target + size,
+            line = in(reg) line,
+            options(nostack)
+        );
+    }
+}
+
 /// Returns the size of the smallest data cache line, in bytes (CTR_EL0.DminLine).
 fn cache_line() -> u64 {
     4 << (sysreg::read!("ctr_el0") >> 16 & 0xf)
 }
 
-/// Writes zeros, whole cache blocks at once (DC ZVA) where the CPU allows it.
-fn zero_bytes(target: u64, size: u64) {
+/// Returns how many bytes DC ZVA writes, and is aligned to; `None` if it may not be used.
+fn zero_block() -> Option<u64> {
     let dczid = sysreg::read!("dczid_el0");
-    let block = if dczid & 1 << 4 == 0 {
-        4 << (dczid & 0xf)
-    } else {
-        u64::MAX
-    };
-    let mut at = target;
-    let end = target + size;
+    (dczid & 1 << 4 == 0).then_some(4 << (dczid & 0xf))
+}
+
+/// Writes zeros, and cleans their lines as [`clean`] does.
+fn zero_and_clean(target: u64, size: u64) {
+    let line = cache_line();
+    let whole = (target | size).is_multiple_of(4 * line) && size != 0;
+    if zero_block() == Some(line) && whole {
+        // SAFETY: the window shows these bytes, writable, as Normal memory, and they are whole
+        // blocks, four at a time.
+        unsafe {
+            core::arch::asm!(
+                "2:",
+                ".rept 4",
+                "    dc     zva, {at}",
+                "    dc     cvac, {at}",
+                "    add    {at}, {at}, {line}",
+                ".endr",
+                "    cmp    {at}, {end}",
+                "    b.lo   2b",
+                at = inout(reg) target => _,
+                end = in(reg) target + size,
+                line = in(reg) line,
+                options(nostack)
+            );
+        }
+        return;
+    }
+    let (mut at, end) = (target, target + size);
     while at < end {
         let address = at as *mut u64;
-        let left = end - at;
-        if left >= block && at.is_multiple_of(block) {
-            // SAFETY: the window shows the whole block, writable, as Normal memory.
-            unsafe {
-                core::arch::asm!("dc zva, {}", in(reg) at, options(nostack, preserves_flags))
-            };
-            at += block;
-        } else if at.is_multiple_of(8) && left >= 8 {
+        if at.is_multiple_of(8) && end - at >= 8 {
             // SAFETY: the window shows these bytes, writable; volatile, since guests share them.
             unsafe { address.write_volatile(0) };
             at += 8;
@@ -411,6 +458,7 @@ fn zero_bytes(target: u64, size: u64) {
             at += 1;
         }
     }
+    clean(target, size);
 }
 
 /// A root table without a valid descriptor, aligned for any size of a concatenated root.

@@ -70,8 +70,8 @@ impl Boot {
     /// Takes over from the boot assembly. Called once, by [`image!`](crate::image).
     #[must_use]
     pub fn begin(device_tree: u64, image: u64) -> Self {
-        el2_table::start(image);
         memory::start_early_heap();
+        el2_table::start(image);
         Self {
             device_tree: map_device_tree(device_tree).unwrap_or(&[]),
             device_tree_pa: Pa::new(device_tree),
@@ -223,11 +223,7 @@ fn prepare_cpu(index: usize, data: &crate::cpu::PerCpu) {
         ),
     ];
     for (bottom, size, top) in stacks {
-        for offset in (0..size).step_by(0x1000) {
-            let page: &'static [core::sync::atomic::AtomicU64; 512] = memory::leak_zeroed_page();
-            let physical = el2_table::own_to_pa(page.as_ptr().addr() as u64);
-            el2_table::map(bottom + offset, physical, 0x1000, Use::Data);
-        }
+        el2_table::map(bottom, memory::leak_pages(size), size, Use::Data);
         top.store(bottom + size, Ordering::Relaxed);
     }
     data.index.store(index, Ordering::Relaxed);
@@ -246,20 +242,8 @@ fn map_missing(base: u64, range: PaRange, usage: Use) {
     let Some(pages) = range.grow_to(0x1000) else {
         return;
     };
-    let end = pages.end().get();
-    let mut at = pages.start().get();
-    while at < end {
-        let whole = at.is_multiple_of(layout::WINDOW_SIZE) && end - at >= layout::WINDOW_SIZE;
-        let size = if whole && el2_table::is_free_block(base + at) {
-            layout::WINDOW_SIZE
-        } else {
-            0x1000
-        };
-        if !el2_table::is_mapped(base + at) {
-            el2_table::map(base + at, at, size, usage);
-        }
-        at += size;
-    }
+    let start = pages.start().get();
+    el2_table::map_missing(base + start, start, pages.size(), usage);
 }
 
 /// Maps what the boot loader placed in RAM, and returns its bytes.
