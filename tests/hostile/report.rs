@@ -45,7 +45,6 @@ const HOST: &str = "
 | A12 | no device is passed through |
 | B6 for EL1 | EL1 is AArch64 only |
 | D7 | there is no FF-A |
-| J3: BTI, PAC | the image is built without branch protection |
 ";
 
 /// Returns the report's text.

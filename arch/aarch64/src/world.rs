@@ -13,8 +13,6 @@ use machine::{
 const HCR_TWI: u64 = 1 << 13;
 /// CPTR_EL2.TFP: FP/SIMD is trapped (E2H = 0).
 const CPTR_TFP: u64 = 1 << 10;
-/// CNTHCTL_EL2 (E2H = 0): EL1PCTEN and EL1PCEN let the guest at the physical counter and timer.
-const CNTHCTL_NATIVE: u64 = 1 | 1 << 1;
 /// CNTHCTL_EL2.ECV: CNTPOFF_EL2 applies.
 const CNTHCTL_ECV: u64 = 1 << 12;
 
@@ -32,6 +30,12 @@ pub struct TrapRegisters {
     pub mdcr: u64,
     /// HSTR_EL2.
     pub hstr: u64,
+    /// CNTHCTL_EL2.
+    pub cnthctl: u64,
+    /// Whether the CPU has the registers of pointer authentication keys.
+    pub pointer_authentication: bool,
+    /// Whether the CPU has VDISR_EL2.
+    pub deferred_errors: bool,
     /// HFGRTR_EL2, HFGWTR_EL2, HFGITR_EL2, HDFGRTR_EL2, HDFGWTR_EL2, where the CPU has FEAT_FGT.
     pub fine_grained: Option<[u64; 5]>,
     /// One value for HFGRTR2_EL2, HFGWTR2_EL2, HFGITR2_EL2, HDFGRTR2_EL2 and HDFGWTR2_EL2, where the
@@ -92,18 +96,10 @@ pub(crate) fn set_traps(traps: &TrapRegisters) {
     if let Some(value) = traps.mpam {
         sysreg::write!("S3_4_C10_C5_0", value);
     }
-    // ID_AA64MMFR0_EL1.ECV = 2: CNTPOFF_EL2 exists.
-    let ecv = sysreg::read!("id_aa64mmfr0_el1") >> 60 & 0xf >= 2;
-    HAS_ECV.store(ecv, Ordering::Relaxed);
-    sysreg::write!(
-        "cnthctl_el2",
-        if ecv { CNTHCTL_NATIVE | CNTHCTL_ECV } else { 0 }
-    );
-    let ras = sysreg::read!("id_aa64pfr0_el1") >> 28 & 0xf != 0;
-    HAS_RAS.store(ras, Ordering::Relaxed);
-    let isar1 = sysreg::read!("id_aa64isar1_el1");
-    let isar2 = sysreg::read!("id_aa64isar2_el1");
-    HAS_PAC.store(isar1 & 0xff0 != 0 || isar2 & 0xf000 != 0, Ordering::Relaxed);
+    HAS_ECV.store(traps.cnthctl & CNTHCTL_ECV != 0, Ordering::Relaxed);
+    sysreg::write!("cnthctl_el2", traps.cnthctl);
+    HAS_RAS.store(traps.deferred_errors, Ordering::Relaxed);
+    HAS_PAC.store(traps.pointer_authentication, Ordering::Relaxed);
     // The OS lock is the guest's to model; the CPU's own stays open, or single steps never come.
     sysreg::write!("oslar_el1", 0);
     sysreg::write!("vpidr_el2", sysreg::read!("midr_el1"));

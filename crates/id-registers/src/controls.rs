@@ -178,6 +178,8 @@ bits! {
         EL1PCTEN = 1 << 0;
         /// The physical timer doesn't trap.
         EL1PCEN = 1 << 1;
+        /// CNTPOFF_EL2 is subtracted from the physical counter (FEAT_ECV).
+        ECV = 1 << 12;
     }
 }
 
@@ -229,6 +231,11 @@ pub struct TrapControls {
     pub hstr_el2: u64,
     /// CNTHCTL_EL2.
     pub cnthctl_el2: u64,
+    /// Whether the CPU has pointer authentication keys, which move with a vCPU (FEAT_PAuth).
+    pub pointer_authentication: bool,
+    /// Whether the CPU has VDISR_EL2, in which one guest could leave something for the next
+    /// (FEAT_RAS).
+    pub deferred_errors: bool,
     /// MPAM2_EL2; `None` if the CPU doesn't have it.
     pub mpam2_el2: Option<u64>,
     /// The fine-grained traps; `None` if the CPU doesn't have them (FEAT_FGT).
@@ -294,8 +301,18 @@ impl TrapControls {
             // The traps of SVE and SME are RES1 on CPUs without them.
             cptr_el2: cptr::RES1 | cptr::TZ | cptr::TSM | wanted.bits(Control::Cptr),
             hstr_el2: 0,
-            // The physical counter and timer trap: a guest's time is the virtual counter's.
-            cnthctl_el2: 0,
+            // A guest's time is its virtual counter's. Where the physical one can be given the same
+            // offset (ID_AA64MMFR0_EL1.ECV = 2), the guest has both, and both timers; else they trap.
+            cnthctl_el2: if cpu.field(SysRegId::ID_AA64MMFR0_EL1, 60) >= 2 {
+                cnthctl::EL1PCTEN | cnthctl::EL1PCEN | cnthctl::ECV
+            } else {
+                0
+            },
+            // APA, API, APA3.
+            pointer_authentication: has(SysRegId::ID_AA64ISAR1_EL1, 4)
+                || has(SysRegId::ID_AA64ISAR1_EL1, 8)
+                || has(SysRegId::ID_AA64ISAR2_EL1, 12),
+            deferred_errors: has(SysRegId::ID_AA64PFR0_EL1, 28),
             mpam2_el2: mpam.then(|| wanted.bits(Control::Mpam2)),
             fine_grained: (fine_grained != 0).then(|| FineGrainedTraps {
                 hfgrtr_el2: wanted.bits(Control::Hfgrtr),
@@ -521,6 +538,35 @@ mod tests {
         assert_eq!(controls.cptr_el2, 0x33ff);
         assert_eq!(controls.mdcr_el2, 0xe00);
         assert_eq!(controls.cnthctl_el2, 0);
+        assert!(!controls.pointer_authentication && !controls.deferred_errors);
+    }
+
+    #[test]
+    fn the_physical_timer_is_native_only_with_an_offset() {
+        for (ecv, expected) in [(0, 0), (1, 0), (2, 0x1003)] {
+            let cpu = HostIdRegisters::from_fn(|id| match id {
+                SysRegId::ID_AA64MMFR0_EL1 => ecv << 60,
+                _ => 0,
+            });
+            let controls = GuestFeatures::new(&cpu, 40).trap_controls(&cpu);
+            assert_eq!(controls.cnthctl_el2, expected);
+        }
+    }
+
+    #[test]
+    fn keys_and_deferred_errors_are_told_by_their_fields() {
+        for (register, shift) in [
+            (SysRegId::ID_AA64ISAR1_EL1, 4),
+            (SysRegId::ID_AA64ISAR1_EL1, 8),
+            (SysRegId::ID_AA64ISAR2_EL1, 12),
+            (SysRegId::ID_AA64PFR0_EL1, 28),
+        ] {
+            let cpu = HostIdRegisters::from_fn(|id| u64::from(id == register) << shift);
+            let controls = GuestFeatures::new(&cpu, 40).trap_controls(&cpu);
+            let ras = register == SysRegId::ID_AA64PFR0_EL1;
+            assert_eq!(controls.deferred_errors, ras);
+            assert_eq!(controls.pointer_authentication, !ras);
+        }
     }
 
     #[test]

@@ -193,6 +193,9 @@ fn trap_registers(controls: &TrapControls) -> TrapRegisters {
         cptr: controls.cptr_el2,
         mdcr: controls.mdcr_el2,
         hstr: controls.hstr_el2,
+        cnthctl: controls.cnthctl_el2,
+        pointer_authentication: controls.pointer_authentication,
+        deferred_errors: controls.deferred_errors,
         fine_grained: controls.fine_grained.map(|traps| {
             [
                 traps.hfgrtr_el2,
