@@ -202,6 +202,12 @@ mod tests {
     }
 
     #[test]
+    fn a_syndrome_shows_its_value_to_programmers() {
+        let text = std::format!("{:?}", Esr::new(0x5a00_0007));
+        assert!(text.contains("0x5a000007"), "{text}");
+    }
+
+    #[test]
     fn an_instruction_abort_reads_like_a_sentence() {
         let registers = ExitRegisters {
             // EC 0x20, permission fault level 3.

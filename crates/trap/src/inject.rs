@@ -238,6 +238,17 @@ mod tests {
     }
 
     #[test]
+    fn an_abort_of_cache_maintenance_says_so() {
+        let abort = Exception::DataAbort {
+            va: Some(0x900_0018),
+            direction: Direction::Write,
+            cache_maintenance: CacheMaintenance::Yes,
+        };
+        let entry = abort.take(&guest(5, SPAN));
+        assert_eq!(entry.esr_el1, 0x25 << 26 | 1 << 25 | 1 << 8 | 1 << 6 | 0x10);
+    }
+
+    #[test]
     fn an_unknown_address_is_marked() {
         let entry = Exception::InstructionAbort { va: None }.take(&guest(5, SPAN));
         assert_eq!(entry.esr_el1 & 1 << 10, 1 << 10);

@@ -207,34 +207,37 @@ mod tests {
     #[test]
     fn the_short_way_recognizes_what_the_long_way_describes() {
         use crate::exit::{Exit, decode};
+        const WORD: u64 = 0x9380_0000;
         let mut recognized = 0;
         // Every fault status, with each flag of the low half, for described and other accesses.
-        for low in 0..0x800_u64 {
-            for high in [0x9380_0000_u64, 0x9280_0000, 0x8380_0000, 0x93fd_c000] {
+        let flipped = (16..32).map(|bit| WORD ^ 1 << bit);
+        for high in [WORD, 0x93fd_c000].into_iter().chain(flipped) {
+            for low in 0..0x800_u64 {
                 let registers = ExitRegisters {
                     esr: Esr::new(high | low),
                     far: 0xffff_0000_0000_0abc,
                     hpfar: 0x9_0010,
                 };
-                let Some(device) = DeviceAccess::recognize(&registers) else {
-                    continue;
-                };
+                let device = DeviceAccess::recognize(&registers);
+                let word_read = device.filter(|device| {
+                    device.access.width == Width::Word
+                        && device.access.direction == Direction::Read
+                        && device.access.extension == Extension::Zero
+                });
+                let expected = word_read.map(|device| (device.access.register, device.ipa));
+                assert_eq!(DeviceAccess::recognize_word_read(&registers), expected);
+                let Some(device) = device else { continue };
                 recognized += 1;
                 let Exit::DataAbort(abort) = decode(&registers) else {
                     panic!("{registers}");
                 };
-                let access = device.access;
-                let word_read = access.width == Width::Word
-                    && access.direction == Direction::Read
-                    && access.extension == Extension::Zero;
-                let expected = word_read.then_some((access.register, device.ipa));
-                assert_eq!(DeviceAccess::recognize_word_read(&registers), expected);
                 assert_eq!(abort.mmio, Some(device.access));
                 assert_eq!(abort.ipa, Some(device.ipa));
             }
         }
-        // 2 syndromes, 4 levels, and the bits that don't matter: WnR, EA.
-        assert_eq!(recognized, 2 * 4 * 2 * 2);
+        // The two, and those with another register, width, extension or IL; 4 levels; and the bits
+        // that don't matter: WnR, EA.
+        assert_eq!(recognized, (2 + 5 + 2 + 1 + 1) * 4 * 2 * 2);
     }
 
     #[test]

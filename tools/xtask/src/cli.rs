@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Fuzz(FuzzOptions),
     /// Changes the code in small ways and looks whether a test notices; takes hours for all crates.
     Mutants(MutantsOptions),
+    /// Plays the cases of abuse and writes docs/security/abuse-report.md anew.
+    AbuseReport(AbuseReportOptions),
     /// Measures what exits cost, in instructions, beside the bare machine and other hypervisors.
     Bench(BenchOptions),
     /// Compares our devices with a stock QEMU's, access for access; --help lists the options.
@@ -232,6 +234,14 @@ pub(crate) struct MutantsOptions {
     /// Try only the K-th of N parts of the changes, counted from 0.
     #[arg(long, value_name = "K/N", requires = "name")]
     pub(crate) shard: Option<String>,
+}
+
+/// Options of `cargo xtask abuse-report`.
+#[derive(Args, Debug)]
+pub(crate) struct AbuseReportOptions {
+    /// Write it elsewhere.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
 }
 
 /// Options of `cargo xtask bare`.

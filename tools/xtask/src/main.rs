@@ -52,6 +52,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
         Command::BuildImage(options) => images::command(&options)?,
         Command::Guests(options) => guests::command(&options)?,
         Command::Test(options) => test::command(&options)?,
+        Command::AbuseReport(options) => test::abuse_report(&options)?,
         Command::Bench(options) => bench::command(&options)?,
         Command::DiffDevices(options) => device_board::command(&options)?,
         Command::Check(options) => check::command(&options)?,

@@ -22,11 +22,26 @@
 mod steps;
 mod summary;
 
-use crate::cli::TestOptions;
+use crate::cli::{AbuseReportOptions, TestOptions};
+use crate::paths;
 use anyhow::Result;
 use std::time::Instant;
 use steps::{Context, STEPS};
 pub(crate) use summary::Tally;
+
+/// Where the report of the cases of abuse is kept.
+const ABUSE_REPORT: &str = "docs/security/abuse-report.md";
+
+/// Runs `cargo xtask abuse-report`.
+pub(crate) fn abuse_report(options: &AbuseReportOptions) -> Result<()> {
+    let path = match &options.output {
+        Some(path) => std::path::absolute(path)?,
+        None => paths::workspace_root().join(ABUSE_REPORT),
+    };
+    steps::abuse_report(&path)?;
+    println!("{}", path.display());
+    Ok(())
+}
 
 /// Runs `cargo xtask test`. The last line printed is `N passed, N failed`.
 pub(crate) fn command(options: &TestOptions) -> Result<()> {

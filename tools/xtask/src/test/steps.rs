@@ -9,11 +9,14 @@ use crate::{check, device_board, fuzz, guests, mutants, paths, process};
 use anyhow::{Context as _, Result, bail, ensure};
 use cargo_metadata::{Metadata, MetadataCommand, Package};
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// The package of whole-system tests.
 const SYSTEM_TESTS: &str = "system-tests";
+
+/// The test that writes the report of the cases of abuse.
+const ABUSE_REPORT_TEST: &str = "test(write_the_abuse_report)";
 
 /// How many whole-system tests run at once.
 const SYSTEM_TEST_THREADS: &str = "2";
@@ -363,6 +366,37 @@ fn build_images(context: &mut Context) -> Result<Tally> {
 }
 
 fn system_tests(context: &mut Context) -> Result<Tally> {
+    let mut command = system_tests_command(context)?;
+    command.args(["--test-threads", SYSTEM_TEST_THREADS]);
+    counted(&mut command, summary::parse_nextest)
+}
+
+/// Has the whole-system test that plays the cases of abuse write its report to `path`.
+pub(crate) fn abuse_report(path: &Path) -> Result<()> {
+    let mut context = Context::new(&TestOptions {
+        long: false,
+        filter: None,
+        qtest: false,
+    })?;
+    build_payloads(&mut context)?;
+    let mut command = system_tests_command(&mut context)?;
+    command
+        .args(["--run-ignored", "only", "--filterset", ABUSE_REPORT_TEST])
+        .env("BULKHEAD_ABUSE_REPORT", path);
+    process::run(&mut command)
+}
+
+/// Builds what the whole-system tests boot in VMs.
+fn build_payloads(context: &mut Context) -> Result<()> {
+    let target = context.target()?;
+    for (package, bin) in binaries(context, &["payloads"]) {
+        images::build(&target, &package, &bin)?;
+    }
+    Ok(())
+}
+
+/// Returns a run of the whole-system tests, with the environment that they want.
+fn system_tests_command(context: &mut Context) -> Result<Command> {
     let known = context.metadata.workspace_packages();
     ensure!(
         known
@@ -370,15 +404,12 @@ fn system_tests(context: &mut Context) -> Result<Tally> {
             .any(|package| package.name.as_str() == SYSTEM_TESTS),
         "the workspace has no package {SYSTEM_TESTS}"
     );
-    let target = context.target()?;
     let hypervisor = context
         .hypervisor()
         .context("whole-system tests need the hypervisor's image")?;
     if context.filter.is_some() {
         // The step that builds the payloads was left out.
-        for (package, bin) in binaries(context, &["payloads"]) {
-            images::build(&target, &package, &bin)?;
-        }
+        build_payloads(context)?;
     }
     let cache = paths::cache_dir()?;
     let guest = guests::fetch(guests::DEFAULT_SUITE)?;
@@ -386,7 +417,6 @@ fn system_tests(context: &mut Context) -> Result<Tally> {
     let mut command = context.nextest()?;
     command
         .args(["--package", SYSTEM_TESTS])
-        .args(["--test-threads", SYSTEM_TEST_THREADS])
         .env("BULKHEAD_IMAGE", &hypervisor.raw)
         .env("BULKHEAD_IMAGE_ELF", &hypervisor.elf)
         .env("BULKHEAD_PAYLOADS", images::folder())
@@ -397,7 +427,7 @@ fn system_tests(context: &mut Context) -> Result<Tally> {
         .env("BULKHEAD_CACHE", cache)
         .env("BULKHEAD_LOGS", logs)
         .env("BULKHEAD_XTASK", std::env::current_exe()?);
-    counted(&mut command, summary::parse_nextest)
+    Ok(command)
 }
 
 /// Lets libFuzzer run for an hour a target, in long runs. The unit tests try each target's corpus and
