@@ -1,23 +1,24 @@
 //! The board: devices on an address map, their lines, and a clock that stands still unless it is
 //! told to step.
 
+mod assembly;
+#[cfg(test)]
+mod tests;
+
 use crate::backend::{Behind, Storage};
 use crate::gic::Gic;
-use crate::options::{DeviceRequest, MachineKind, Options};
+use crate::options::Options;
 use crate::plant::Plant;
 use crate::ram::Ram;
 use addr::{IntId, Ipa, Width};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use device_model::{
     BackendChange, Bus, Effects, Host, Level, LineUpdate, MmioDevice, Model, Moment,
     NANOSECONDS_PER_SECOND, Slot, TimeBase, TimerRequest, WorkRequest,
 };
-use devices::{
-    Device, Hpet, Pl011, Pl031, Pl061, Pvpanic, VirtioBlk, VirtioRng, hpet, pl011, pl031, pl061,
-    pvpanic, virtio_blk, virtio_rng,
-};
-use guest_image::map::{self, Frame};
-use virtio::{VirtioMmio, mmio};
+use devices::{Device, Hpet};
+
+pub use assembly::DEVICES;
 
 /// The name of the interrupt controller, as an input of lines.
 pub const GIC: &str = "gic";
@@ -104,16 +105,6 @@ pub struct Machine {
     entropy: u64,
 }
 
-/// Where a PC has its event timers.
-const HPET: Frame = Frame {
-    base: Ipa::new(0xfed0_0000),
-    size: 0x400,
-    interrupt: None,
-};
-
-/// The devices that `-device` knows.
-pub const VIRTIO_DEVICES: [&str; 2] = ["virtio-blk-device", "virtio-rng-device"];
-
 /// Most pieces of work of a device after one access. A queue of any length is done in fewer.
 const MOST_WORK: usize = 1 << 16;
 
@@ -135,78 +126,8 @@ impl Machine {
             plant: options.plant,
             entropy: 0x2545_f491_4f6c_dd1d,
         };
-        match options.machine {
-            MachineKind::Virt => machine.attach_virt(options.cpus)?,
-            MachineKind::Pc => {
-                let hpet = Hpet::new(hpet::Config::default());
-                machine.attach("hpet", HPET, BoardDevice::Hpet(Box::new(hpet)))?;
-            }
-        }
-        for (device, slot) in options.devices.iter().zip((0..map::VIRTIO_SLOTS).rev()) {
-            machine.attach_virtio(options, device, slot)?;
-        }
+        machine.assemble(options)?;
         Ok(machine)
-    }
-
-    /// Puts everything where QEMU's machine `virt` has it.
-    fn attach_virt(&mut self, cpus: u16) -> Result<()> {
-        let redistributors =
-            map::redistributors(cpus).context("no room for so many redistributors")?;
-        let bus = &mut self.bus;
-        bus.attach(map::GICD.base, map::GICD.size, Target::Distributor)?;
-        bus.attach(
-            redistributors.start(),
-            redistributors.size(),
-            Target::Redistributors,
-        )?;
-        self.attach("pl011", map::PL011, Pl011::new(pl011::Config::default()))?;
-        self.attach("pl031", map::PL031, Pl031::new(pl031::Config))?;
-        self.attach("pl061", map::PL061, Pl061::new(pl061::Config::default()))?;
-        self.attach(
-            "pvpanic",
-            map::PVPANIC,
-            Pvpanic::new(pvpanic::Config::default()),
-        )
-    }
-
-    /// Puts a virtio device into a slot, as `-device` asks.
-    fn attach_virtio(
-        &mut self,
-        options: &Options,
-        request: &DeviceRequest,
-        slot: u16,
-    ) -> Result<()> {
-        let frame = map::virtio(slot).context("there are no more slots")?;
-        let name = format!("virtio-mmio.{slot}");
-        let config = mmio::Config {
-            version: options.virtio,
-            ..mmio::Config::default()
-        };
-        let mut storage = None;
-        let device: Device = match request.kind.as_str() {
-            "virtio-blk-device" => {
-                let id = request.property("drive")?;
-                let drive = options.drives.iter().find(|(name, _)| *name == id);
-                let (_, file) = drive.with_context(|| format!("there is no drive {id}"))?;
-                let disk = Storage::open(file)?;
-                let bytes = disk.bytes();
-                storage = Some((id, disk));
-                let blk = VirtioBlk::new(virtio_blk::Config {
-                    bytes,
-                    ..virtio_blk::Config::default()
-                });
-                VirtioMmio::new(config, blk).into()
-            }
-            "virtio-rng-device" => {
-                VirtioMmio::new(config, VirtioRng::new(virtio_rng::Config)).into()
-            }
-            unknown => bail!("the board has no {unknown}"),
-        };
-        self.attach(&name, frame, device)?;
-        if let Some(attached) = self.devices.last_mut() {
-            attached.storage = storage;
-        }
-        Ok(())
     }
 
     /// Gives a disk another size and tells its device.
@@ -222,20 +143,6 @@ impl Machine {
         storage.resize(bytes)?;
         let change = BackendChange::DiskSize(bytes);
         self.with(place, |slot, effects| slot.backend_changed(effects, change));
-        Ok(())
-    }
-
-    fn attach(&mut self, name: &str, frame: Frame, device: impl Into<BoardDevice>) -> Result<()> {
-        let place = self.devices.len();
-        self.bus
-            .attach(frame.base, frame.size, Target::Slot(place))?;
-        self.devices.push(Attached {
-            name: name.to_owned(),
-            slot: Slot::new(device.into()),
-            interrupt: frame.interrupt,
-            storage: None,
-            deadline: None,
-        });
         Ok(())
     }
 
@@ -473,60 +380,4 @@ fn from_bytes(bytes: &[u8]) -> u64 {
         .iter()
         .rev()
         .fold(0, |value, byte| value << 8 | u64::from(*byte))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const UART: u64 = map::PL011.base.get();
-    const CLOCK: u64 = map::PL031.base.get();
-
-    fn machine() -> Machine {
-        Machine::new(&Options::default()).unwrap()
-    }
-
-    #[test]
-    fn devices_answer_at_their_addresses_and_nothing_else_does() {
-        let mut machine = machine();
-        assert_eq!(machine.read(UART + 0xfe0, Width::Word), 0x11);
-        assert_eq!(machine.read(CLOCK + 0xfe0, Width::Word), 0x31);
-        assert_eq!(machine.read(0x0700_0000, Width::Double), 0);
-        machine.write(0x4000_1000, Width::Double, 0x1122_3344_5566_7788);
-        assert_eq!(machine.read(0x4000_1002, Width::Half), 0x5566);
-    }
-
-    #[test]
-    fn a_device_s_line_reaches_the_interrupt_controller() {
-        let mut machine = machine();
-        machine.intercept_inputs();
-        machine.write(UART + 0x38, Width::Word, 0x20);
-        machine.write(UART, Width::Word, 0x41);
-        let raised = Edge {
-            line: 1,
-            level: Level::High,
-        };
-        assert_eq!(machine.take_edges(), [raised]);
-        let pending = map::GICD.base.get() + 0x204;
-        assert_eq!(machine.read(pending, Width::Word), 1 << 1);
-        machine.reset();
-        assert_eq!(machine.take_edges().len(), 1);
-        assert_eq!(machine.read(pending, Width::Word), 0);
-    }
-
-    #[test]
-    fn the_alarm_rings_when_the_clock_is_stepped_past_it() {
-        let mut machine = machine();
-        let now = machine.read(CLOCK, Width::Word);
-        machine.write(CLOCK + 0x10, Width::Word, 1);
-        machine.write(CLOCK + 0x04, Width::Word, now + 2);
-        assert!(machine.intercept_output("pl031"));
-        let deadline = machine.next_deadline().unwrap();
-        machine.advance_to(deadline - 1);
-        assert_eq!(machine.take_edges(), []);
-        machine.advance_to(deadline);
-        assert_eq!(machine.take_edges().len(), 1);
-        assert_eq!(machine.read(CLOCK, Width::Word), now + 2);
-        assert_eq!(machine.next_deadline(), None);
-    }
 }

@@ -103,6 +103,15 @@ pub const PLANTS: &[Plant] = &[
         change: |value| value & !0x80,
     },
     Plant {
+        name: "virtio-mmio-configuration",
+        subjects: &["virtio-blk"],
+        device: "virtio-mmio.31",
+        what: "the capacity is a sector too small",
+        on: On::Read,
+        offsets: (0x100, 0x104),
+        change: |value| value.wrapping_sub(1),
+    },
+    Plant {
         name: "virtio-mmio-acknowledge",
         subjects: &["virtio-blk"],
         device: "virtio-mmio.31",

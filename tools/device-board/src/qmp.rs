@@ -1,6 +1,6 @@
 //! The part of QEMU's control protocol (QMP) that its device tests use.
 
-use crate::machine::{Machine, VIRTIO_DEVICES};
+use crate::machine::{DEVICES, Machine};
 use serde_json::{Value, json};
 
 /// What follows from a command, beside its answer.
@@ -91,7 +91,7 @@ fn machines() -> Value {
 
 /// The devices that can be asked for with `-device`.
 fn types() -> Value {
-    let types = VIRTIO_DEVICES
+    let types = DEVICES
         .iter()
         .map(|name| json!({"name": name, "parent": "device"}));
     types.collect()

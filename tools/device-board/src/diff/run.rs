@@ -42,7 +42,7 @@ pub struct Outcome {
     pub difference: Option<Difference>,
 }
 
-/// Does `count` random operations on both sides, up to the first difference; where there is no QEMU
+/// Does random operations on both sides that are worth `count` accesses, up to the first difference; where there is no QEMU
 /// for the device's machine, those of a trace.
 ///
 /// # Errors
@@ -52,6 +52,7 @@ pub fn compare(run: &Run, seed: u64, count: usize) -> Result<Outcome> {
         let trace = run.subject.trace.context("there is no QEMU for it")?;
         return trace::compare(run, trace);
     }
+    let count = count.div_ceil(run.subject.cost);
     let mut random = Random::new(seed);
     let mut pair = Pair::start(run)?;
     let mut shadow = (run.subject.shadow)();

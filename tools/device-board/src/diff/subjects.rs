@@ -31,6 +31,8 @@ pub struct Subject {
     pub inputs: Option<(&'static str, &'static str)>,
     /// Which lines are watched.
     pub watch: Watch,
+    /// How many accesses one of its operations is worth: so many fewer are done.
+    pub cost: usize,
     /// What a QEMU answered once, for where there is none of that machine.
     pub trace: Option<&'static str>,
     /// Makes up an operation.

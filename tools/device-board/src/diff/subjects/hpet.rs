@@ -26,6 +26,7 @@ pub(super) const SUBJECT: Subject = Subject {
     machine: MachineKind::Pc,
     inputs: None,
     watch: Watch::Nothing,
+    cost: 1,
     trace: Some(include_str!("../../../traces/hpet.trace")),
     generate,
     shadow: || Box::new(Possible),

@@ -66,6 +66,7 @@ pub(super) const SUBJECT: Subject = Subject {
     machine: MachineKind::Virt,
     inputs: None,
     watch: Watch::Output { kind: "pl011" },
+    cost: 1,
     trace: None,
     generate,
     shadow: || Box::new(Received::default()),

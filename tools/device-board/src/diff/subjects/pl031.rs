@@ -22,6 +22,7 @@ pub(super) const SUBJECT: Subject = Subject {
     machine: MachineKind::Virt,
     inputs: None,
     watch: Watch::Output { kind: "pl031" },
+    cost: 1,
     trace: None,
     generate,
     shadow: no_shadow,

@@ -29,6 +29,7 @@ pub(super) const SUBJECT: Subject = Subject {
     machine: MachineKind::Virt,
     inputs: Some(("pl061", "pl061")),
     watch: Watch::Output { kind: "pl061" },
+    cost: 1,
     trace: None,
     generate,
     shadow: || Box::new(FixedDirections),

@@ -27,6 +27,7 @@ pub(super) const SUBJECT: Subject = Subject {
         "virtio-blk-device,drive=disk0,serial=bulkhead",
     ],
     prologue: PROLOGUE,
+    cost: 10,
     watch: Watch::Output {
         kind: "virtio-mmio",
     },

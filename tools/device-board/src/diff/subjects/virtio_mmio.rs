@@ -62,6 +62,7 @@ pub(super) const MODERN: Subject = Subject {
     machine: MachineKind::Virt,
     inputs: None,
     watch: Watch::Nothing,
+    cost: 1,
     trace: None,
     generate,
     shadow: || Box::new(Driver::new(Interface::Modern)),
