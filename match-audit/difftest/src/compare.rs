@@ -87,7 +87,7 @@ fn has_comparable_text(report: &Report<Ty>, theirs: &str) -> bool {
     !theirs.contains(" is non-empty") && !report.witnesses.iter().any(has_union)
 }
 
-fn has_union(witness: &Witness<Ty>) -> bool {
+pub(crate) fn has_union(witness: &Witness<Ty>) -> bool {
     match &witness.kind {
         WitnessKind::Union(_) => true,
         WitnessKind::Struct(fields) | WitnessKind::Variant(_, fields) => {

@@ -121,3 +121,25 @@ fn a_long_chain_of_fields_costs_no_stack() {
     println!("4000 fields: {:?}, work {}", start.elapsed(), answer.work);
     assert_ne!(answer.verdict, Verdict::NotExhaustive);
 }
+
+#[test]
+fn repeated_rows_are_looked_at_once() {
+    // Each arm multiplies out to 4^6 rows, nearly all of them equal once a field is done.
+    let field = || Pat::or([boolean(true), boolean(false), boolean(true), Pat::wild()]);
+    let arm = || Pat::product((0..6).map(|_| field()).collect::<Vec<_>>());
+    let answer = report(&m(Ty::Tuple(vec![Ty::Bool; 6]), vec![arm(), arm()]));
+    assert_eq!(answer.verdict, Verdict::Exhaustive);
+    assert!(answer.complete);
+    assert!(answer.work < 5_000, "{}", answer.work);
+}
+
+#[test]
+fn work_grows_with_rows_and_fields() {
+    let count = |fields, arms: usize| {
+        let arm = || Pat::product(vec![boolean(true); fields]);
+        let arms = (0..arms).map(|_| arm()).collect();
+        report(&m(Ty::Tuple(vec![Ty::Bool; fields]), arms)).work
+    };
+    assert!(count(200, 5) > 200 * 5);
+    assert!(count(200, 5) > 3 * count(50, 5));
+}

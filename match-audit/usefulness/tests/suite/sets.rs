@@ -205,3 +205,44 @@ fn complete_witnesses_do_not_stop_at_what_is_relevant() {
         ["(E::V0, E::V1)", "(E::V1, _)"]
     );
 }
+
+#[test]
+fn float_groups_show_the_numbers_that_were_written() {
+    let float = |lo, hi| Pat::new(PatKind::Float(lo, hi));
+    let matched = m(
+        Ty::Float,
+        vec![
+            float(-2.5, -0.5),
+            float(0.0, 1.0),
+            float(3.0, 3.0),
+            Pat::wild(),
+        ],
+    );
+    let found = sets(&matched);
+    assert_eq!(values(&found.arms[0]), ["-2.5..=-0.5"]);
+    assert_eq!(values(&found.arms[1]), ["0.0..=1.0"]);
+    assert_eq!(values(&found.arms[2]), ["3.0"]);
+    assert_eq!(values(&found.arms[3]), ["_"]);
+}
+
+#[test]
+fn every_alternative_is_known_by_its_place() {
+    // The second alternative names what the first leaves; neither swallows.
+    let pair = Ty::Tuple(vec![plain("E", 3), plain("F", 3)]);
+    let either = |a, b| Pat::or([unit(a), unit(b)]);
+    let matched = m(
+        pair,
+        vec![
+            Pat::product([either(0, 1), either(1, 2)]),
+            Pat::product([Pat::or([unit(2), Pat::wild()]), unit(0)]),
+            Pat::wild(),
+        ],
+    );
+    let found = sets(&matched);
+    assert!(found.arms[0].swallowed.is_empty());
+    assert_eq!(found.arms[0].count, 4);
+    // Through the wildcard come V0 and V1, through the name V2.
+    assert_eq!(found.arms[1].swallowed[0].variants, [0, 1]);
+    assert_eq!((found.arms[1].count, found.arms[1].swallowed_count), (3, 2));
+    assert_eq!(found.arms[2].count, 2);
+}

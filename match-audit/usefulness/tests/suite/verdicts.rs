@@ -264,3 +264,39 @@ fn deep_patterns_are_refused_before_the_stack_ends() {
     let error = check(&Program, &m(Ty::Bool, vec![pat]), &Options::default()).unwrap_err();
     assert_eq!(error.why, Why::TooDeep);
 }
+
+#[test]
+fn a_misfit_is_reported_with_its_place() {
+    let misfit = Pat::or([boolean(true), unit(0).labeled(9)]);
+    let matched = m(Ty::Bool, vec![boolean(false), misfit]);
+    let error = check(&Program, &matched, &Options::default()).unwrap_err();
+    assert_eq!((error.arm, error.label), (1, 9));
+    assert_eq!(
+        error.to_string(),
+        "pattern 9 in arm 1 does not fit: its type has no such constructor"
+    );
+}
+
+#[test]
+fn strings_of_witnesses_are_those_of_the_patterns() {
+    let text = |s: &str| Pat::reference(Pat::new(PatKind::Str(s.into())));
+    let pair = |a, b| Pat::product([a, b]);
+    let ty = Ty::Tuple(vec![reference(Ty::Str), Ty::Bool]);
+    let arms = vec![
+        pair(text("a"), boolean(true)),
+        pair(text("b\n"), boolean(false)),
+    ];
+    assert_eq!(
+        shown(&sets(&m(ty, arms)).missing),
+        ["(&\"a\", false)", "(&\"b\\n\", true)", "(&_, _)"]
+    );
+}
+
+#[test]
+fn patterns_of_the_greatest_depth_are_accepted() {
+    let mut pat = Pat::wild();
+    for _ in 0..MAX_PATTERN_DEPTH {
+        pat = Pat::new(PatKind::Bind(Binding::ByRef, Some(Box::new(pat))));
+    }
+    assert!(check(&Program, &m(Ty::Bool, vec![pat]), &Options::default()).is_ok());
+}
