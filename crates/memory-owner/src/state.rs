@@ -110,6 +110,71 @@ impl State {
     }
 }
 
+/// A state in one word: states of many pages are compared and stored often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PackedState(u64);
+
+impl PackedState {
+    // Bits 7 to 0 are the kind of state, 15 to 8 that of the owner, 31 to 16 the owner's number and
+    // 47 to 32 the loan.
+    const OWNED: u64 = 3;
+    const SHARED: u64 = 4;
+    const LENT: u64 = 5;
+
+    /// Packs a state.
+    pub(crate) fn new(state: State) -> Self {
+        Self(match state {
+            State::Absent => 0,
+            State::Free => 1,
+            State::Dirty => 2,
+            State::Owned(owner) => Self::OWNED | pack(owner),
+            State::Shared { owner, loan } => {
+                Self::SHARED | pack(owner) | u64::from(loan.get()) << 32
+            }
+            State::Lent { owner, loan } => Self::LENT | pack(owner) | u64::from(loan.get()) << 32,
+        })
+    }
+
+    /// Returns the state.
+    pub(crate) fn state(self) -> State {
+        let number = |place: u32| {
+            let bits = self.0.wrapping_shr(place) & 0xffff;
+            u16::try_from(bits).unwrap_or(0)
+        };
+        let owner = match self.0 >> 8 & 0xff {
+            0 => Owner::Hypervisor,
+            1 => Owner::Firmware,
+            2 => Owner::Archive,
+            3 => Owner::Vm(VmId::new(number(16))),
+            4 => Owner::VmOverhead(VmId::new(number(16))),
+            5 => Owner::Partition(PartitionId::new(number(16))),
+            _ => Owner::PartitionOverhead(PartitionId::new(number(16))),
+        };
+        let loan = LoanId::new(number(32));
+        match self.0 & 0xff {
+            0 => State::Absent,
+            1 => State::Free,
+            2 => State::Dirty,
+            Self::OWNED => State::Owned(owner),
+            Self::SHARED => State::Shared { owner, loan },
+            _ => State::Lent { owner, loan },
+        }
+    }
+}
+
+fn pack(owner: Owner) -> u64 {
+    let (kind, number) = match owner {
+        Owner::Hypervisor => (0, 0),
+        Owner::Firmware => (1, 0),
+        Owner::Archive => (2, 0),
+        Owner::Vm(vm) => (3, vm.get()),
+        Owner::VmOverhead(vm) => (4, vm.get()),
+        Owner::Partition(id) => (5, id.get()),
+        Owner::PartitionOverhead(id) => (6, id.get()),
+    };
+    kind << 8 | u64::from(number) << 16
+}
+
 /// A change of a page's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edge {
@@ -222,6 +287,33 @@ mod tests {
             }
         }
         states
+    }
+
+    #[test]
+    fn each_state_survives_being_packed() {
+        let mut owners = std::vec![Owner::Hypervisor, Owner::Firmware, Owner::Archive];
+        for number in [0, 1, 0x7fff, 0xffff] {
+            owners.push(Owner::Vm(VmId::new(number)));
+            owners.push(Owner::VmOverhead(VmId::new(number)));
+            owners.push(Owner::Partition(PartitionId::new(number)));
+            owners.push(Owner::PartitionOverhead(PartitionId::new(number)));
+        }
+        let mut states = std::vec![State::Absent, State::Free, State::Dirty];
+        for owner in owners {
+            states.push(State::Owned(owner));
+            for loan in [0, 1, 0xffff].map(LoanId::new) {
+                states.push(State::Shared { owner, loan });
+                states.push(State::Lent { owner, loan });
+            }
+        }
+        for (place, state) in states.iter().enumerate() {
+            let packed = PackedState::new(*state);
+            assert_eq!(packed.state(), *state);
+            let same = states
+                .iter()
+                .position(|other| PackedState::new(*other) == packed);
+            assert_eq!(same, Some(place), "no two states are packed alike");
+        }
     }
 
     /// The whole table, written a second time: every edge and the states that it connects.

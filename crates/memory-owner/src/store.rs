@@ -2,10 +2,11 @@
 
 use crate::accounts::Accounts;
 use crate::block_set::BlockSet;
-use crate::state::State;
+use crate::state::{PackedState, State};
 use addr::{Address, BLOCK_2M, PAGE_SIZE, Pa, PaRange};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 /// Pages in a block.
 pub(crate) const BLOCK_PAGES: usize = 512;
@@ -44,12 +45,9 @@ enum Block {
     Detailed(usize),
 }
 
-/// The pages of one block.
-#[derive(Debug)]
+/// What is known of the pages of one block beside their states: which are free, and which dirty.
+#[derive(Clone, Copy, Debug)]
 struct Detail {
-    /// Empty until the detail is first used, with room for the block's pages: filling it at boot
-    /// would cost time, and building it elsewhere a large stack.
-    pages: Vec<State>,
     free: [u64; PAGE_WORDS],
     dirty: [u64; PAGE_WORDS],
 }
@@ -61,6 +59,9 @@ pub(crate) struct Store {
     blocks: Vec<Block>,
     /// The pool.
     details: Vec<Detail>,
+    /// The states of the pages of each detail, one detail after the other. Allocated at once, and
+    /// filled as far as the pool has been used: filling all of it at boot would cost time.
+    pages: Vec<PackedState>,
     /// Which of the pool are unused.
     unused: Vec<usize>,
     /// Blocks that are free as a whole.
@@ -87,7 +88,8 @@ impl Store {
         Some(Self {
             banks: list,
             blocks: vec![Block::Uniform(State::Absent); first],
-            details: (0..details).map(|_| Detail::new()).collect(),
+            details: vec![Detail::EMPTY; details],
+            pages: Vec::with_capacity(details.checked_mul(BLOCK_PAGES)?),
             unused: (0..details).rev().collect(),
             free: BlockSet::new(first),
             partial: BlockSet::new(first),
@@ -157,10 +159,9 @@ impl Store {
         match self.blocks.get(block) {
             Some(Block::Uniform(state)) => *state,
             Some(Block::Detailed(_)) => self
-                .detail(block)
-                .and_then(|detail| detail.pages.get(page))
-                .copied()
-                .unwrap_or(State::Absent),
+                .pages(block)
+                .and_then(|pages| pages.get(page))
+                .map_or(State::Absent, |page| page.state()),
             None => State::Absent,
         }
     }
@@ -171,15 +172,25 @@ impl Store {
         piece: Piece,
         is_sought: impl Fn(State) -> bool,
     ) -> Option<(Pa, State)> {
-        // All pages of a uniform block are like the first.
-        let count = match self.uniform(piece.block) {
-            Some(_) => 1,
-            None => piece.count,
-        };
-        let pages = piece.first..piece.first.saturating_add(count);
-        let first = pages
-            .into_iter()
-            .find(|&page| is_sought(self.page(piece.block, page)))?;
+        let first = match self.uniform(piece.block) {
+            // All pages of a uniform block are like the first.
+            Some(state) => is_sought(state).then_some(piece.first),
+            None => {
+                let pages = self.pages(piece.block)?;
+                let mut first = piece.first;
+                // Neighbors mostly are alike: ask for each run rather than for each page.
+                let mut runs = pages
+                    .get(first..first.saturating_add(piece.count))?
+                    .chunk_by(|one, next| one == next);
+                loop {
+                    let run = runs.next()?;
+                    if run.first().is_some_and(|page| is_sought(page.state())) {
+                        break Some(first);
+                    }
+                    first = first.saturating_add(run.len());
+                }
+            }
+        }?;
         let found = Piece {
             first,
             count: 1,
@@ -231,13 +242,14 @@ impl Store {
     /// Finds the first run of dirty pages in a block with pages in different states, at most `most`
     /// pages long.
     pub(crate) fn dirty_run(&self, block: usize, most: usize) -> Option<Piece> {
-        let pages = &self.detail(block)?.pages;
-        let first = pages.iter().position(|page| *page == State::Dirty)?;
+        let dirty = PackedState::new(State::Dirty);
+        let pages = self.pages(block)?;
+        let first = pages.iter().position(|page| *page == dirty)?;
         let count = pages
             .iter()
             .skip(first)
             .take(most)
-            .take_while(|page| **page == State::Dirty)
+            .take_while(|page| **page == dirty)
             .count();
         Some(Piece {
             block,
@@ -281,7 +293,18 @@ impl Store {
     /// Takes a detail from the pool, all of its pages in `state`.
     fn take_detail(&mut self, state: State) -> Option<usize> {
         let index = self.unused.pop()?;
-        self.details.get_mut(index)?.fill(state);
+        let all = |member: bool| [if member { u64::MAX } else { 0 }; PAGE_WORDS];
+        *self.details.get_mut(index)? = Detail {
+            free: all(state == State::Free),
+            dirty: all(state == State::Dirty),
+        };
+        let packed = PackedState::new(state);
+        let places = places(index);
+        // Details are first used in their order, and there is room for all.
+        if self.pages.len() < places.end {
+            self.pages.resize(places.end, packed);
+        }
+        self.pages.get_mut(places)?.fill(packed);
         Some(index)
     }
 
@@ -292,48 +315,42 @@ impl Store {
         accounts: &mut Accounts,
         to: impl Fn(State) -> State,
     ) {
-        let pages = piece.first..piece.first.saturating_add(piece.count);
-        // Neighbors mostly change alike: count runs rather than pages.
-        let mut run: Option<(State, State, usize)> = None;
-        for page in pages {
-            let Some(detail) = self.details.get_mut(index) else {
+        let end = piece.first.saturating_add(piece.count);
+        let mut first = piece.first;
+        // Neighbors mostly change alike: change runs rather than pages.
+        while first < end {
+            let rest = self.pages.get_mut(places(index));
+            let Some(rest) = rest.and_then(|pages| pages.get_mut(first..end)) else {
                 return;
             };
-            let Some(state) = detail.pages.get_mut(page) else {
+            let Some(run) = rest.chunk_by_mut(|one, next| one == next).next() else {
                 return;
             };
-            let from = *state;
+            let Some(from) = run.first().map(|page| page.state()) else {
+                return;
+            };
             let new = to(from);
-            *state = new;
-            set_bit(&mut detail.free, page, new == State::Free);
-            set_bit(&mut detail.dirty, page, new == State::Dirty);
-            run = match run {
-                Some((old_from, old_to, count)) if (old_from, old_to) == (from, new) => {
-                    Some((from, new, count.saturating_add(1)))
-                }
-                other => {
-                    if let Some((from, to, count)) = other {
-                        self.count(from, to, count, accounts);
-                    }
-                    Some((from, new, 1))
-                }
-            };
-        }
-        if let Some((from, to, count)) = run {
-            self.count(from, to, count, accounts);
+            let count = run.len();
+            run.fill(PackedState::new(new));
+            if let Some(detail) = self.details.get_mut(index) {
+                set_bits(&mut detail.free, first, count, new == State::Free);
+                set_bits(&mut detail.dirty, first, count, new == State::Dirty);
+            }
+            self.count(from, new, count, accounts);
+            first = first.saturating_add(count);
         }
     }
 
     /// Makes a block whose pages have come to be in one state uniform again.
     fn collapse(&mut self, block: usize, index: usize) {
-        let Some(detail) = self.details.get(index) else {
+        let Some(pages) = self.pages.get(places(index)) else {
             return;
         };
-        let Some(&first) = detail.pages.first() else {
+        let Some(&first) = pages.first() else {
             return;
         };
-        if detail.pages.iter().all(|page| *page == first) {
-            self.replace(block, Block::Uniform(first));
+        if pages.iter().all(|page| *page == first) {
+            self.replace(block, Block::Uniform(first.state()));
             // The list has had room for all from the start.
             self.unused.push(index);
         }
@@ -364,6 +381,14 @@ impl Store {
         self.dirty.set(block, dirty);
     }
 
+    /// Returns the states of the pages of a block that has a detail.
+    fn pages(&self, block: usize) -> Option<&[PackedState]> {
+        match self.blocks.get(block)? {
+            Block::Uniform(_) => None,
+            Block::Detailed(index) => self.pages.get(places(*index)),
+        }
+    }
+
     fn detail(&self, block: usize) -> Option<&Detail> {
         match self.blocks.get(block)? {
             Block::Uniform(_) => None,
@@ -389,28 +414,34 @@ impl Store {
 }
 
 impl Detail {
-    fn new() -> Self {
-        Self {
-            pages: Vec::with_capacity(BLOCK_PAGES),
-            free: [0; PAGE_WORDS],
-            dirty: [0; PAGE_WORDS],
-        }
-    }
+    const EMPTY: Self = Self {
+        free: [0; PAGE_WORDS],
+        dirty: [0; PAGE_WORDS],
+    };
+}
 
-    fn fill(&mut self, state: State) {
-        self.pages.clear();
-        self.pages.resize(BLOCK_PAGES, state);
-        let all = |member: bool| if member { u64::MAX } else { 0 };
-        self.free.fill(all(state == State::Free));
-        self.dirty.fill(all(state == State::Dirty));
+/// Returns where the states of a detail's pages lie.
+fn places(index: usize) -> Range<usize> {
+    let start = index.saturating_mul(BLOCK_PAGES);
+    start..start.saturating_add(BLOCK_PAGES)
+}
+
+/// Sets or clears the bits of `count` pages from `first` on.
+fn set_bits(words: &mut [u64; PAGE_WORDS], first: usize, count: usize, member: bool) {
+    let end = first.saturating_add(count);
+    for (word, start) in words.iter_mut().zip((0_usize..).step_by(64)) {
+        // The pages of this word, counted from its first.
+        let from = first.saturating_sub(start).min(64);
+        let to = end.saturating_sub(start).min(64);
+        let bits = low_bits(to) & !low_bits(from);
+        *word = if member { *word | bits } else { *word & !bits };
     }
 }
 
-fn set_bit(words: &mut [u64; PAGE_WORDS], page: usize, member: bool) {
-    if let Some(word) = words.get_mut(page / 64) {
-        let bit = 1_u64.wrapping_shl(u32::try_from(page % 64).unwrap_or(0));
-        *word = if member { *word | bit } else { *word & !bit };
-    }
+/// Returns a word whose lowest `count` bits are set, of at most 64.
+fn low_bits(count: usize) -> u64 {
+    let count = u32::try_from(count).unwrap_or(64);
+    u64::MAX.checked_shl(count).map_or(u64::MAX, |bits| !bits)
 }
 
 /// Finds the lowest run of `1 << order` set bits that is aligned to its length.
@@ -439,6 +470,29 @@ fn aligned_run(word: u64, order: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn runs_of_bits_are_set_and_cleared_across_words() {
+        for (first, count) in [
+            (0, 1),
+            (0, 64),
+            (63, 2),
+            (5, 200),
+            (64, 64),
+            (0, 512),
+            (511, 1),
+        ] {
+            for member in [false, true] {
+                let mut words = [if member { 0 } else { u64::MAX }; PAGE_WORDS];
+                set_bits(&mut words, first, count, member);
+                for page in 0..BLOCK_PAGES {
+                    let bit = words[page / 64] >> (page % 64) & 1 == 1;
+                    let is_in = (first..first + count).contains(&page);
+                    assert_eq!(bit, is_in == member, "page {page} of {first}, {count}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn aligned_runs_are_found_at_every_order() {
