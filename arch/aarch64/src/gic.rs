@@ -5,7 +5,7 @@
 
 use crate::cpu::{MAX_CPUS, ThisCpu, this};
 use crate::sysreg::{self, isb};
-use addr::{CpuId, IntId, Mpidr, PaRange};
+use addr::{CpuId, IntId, Mpidr, Pa, PaRange};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use machine::{Active, IrqHardware, PhysicalInterrupt, VirtualCpuInterface};
 
@@ -31,6 +31,9 @@ const GICR_WAKER: u64 = 0x14;
 const GICR_SGI: u64 = 0x1_0000;
 const GICR_ISACTIVER0: u64 = 0x300;
 const GICR_ICACTIVER0: u64 = 0x380;
+
+/// Size in bytes of the frames of a redistributor that are used: RD and SGI (IHI0069, 12.10).
+const REDISTRIBUTOR_SIZE: u64 = 0x2_0000;
 
 /// Register write pending, in GICD_CTLR and in GICR_CTLR.
 const GICD_RWP: u32 = 1 << 31;
@@ -91,19 +94,20 @@ pub(crate) fn start(
         slot.store(cpu.get(), Ordering::Relaxed);
     }
     for region in redistributors {
-        find_redistributors(
-            crate::setup::map_device(*region),
-            region.size(),
-            stride,
-            cpus,
-        );
+        find_redistributors(*region, stride, cpus);
     }
 }
 
-fn find_redistributors(base: u64, size: u64, stride: Option<u64>, cpus: &[Mpidr]) {
+/// Maps the region's redistributors one after the other, up to the last: a region is often made for
+/// far more CPUs than there are.
+fn find_redistributors(region: PaRange, stride: Option<u64>, cpus: &[Mpidr]) {
     let mut offset = 0;
-    while offset + 0x2_0000 <= size {
-        let frame = Registers(base + offset);
+    while offset + REDISTRIBUTOR_SIZE <= region.size() {
+        let place = Pa::new(region.start().get() + offset);
+        let Ok(frames) = PaRange::new(place, REDISTRIBUTOR_SIZE) else {
+            return;
+        };
+        let frame = Registers(crate::setup::map_device(frames));
         let low = frame.read(GICR_TYPER);
         let affinity = frame.read(GICR_TYPER + 4);
         // TYPER holds Aff3 to Aff0 in its high word; MPIDR has Aff3 in bits 39 to 32.
@@ -116,7 +120,7 @@ fn find_redistributors(base: u64, size: u64, stride: Option<u64>, cpus: &[Mpidr]
         }
         // With GICv4 (VLPIS) a redistributor has two more frames.
         let frames = if low & 1 << 1 != 0 { 4 } else { 2 };
-        offset += stride.map_or(frames * 0x1_0000, |stride| stride.max(0x2_0000));
+        offset += stride.map_or(frames * 0x1_0000, |stride| stride.max(REDISTRIBUTOR_SIZE));
     }
 }
 
