@@ -124,6 +124,18 @@ fn priority(random: &mut Random, id: u64) -> (u64, Width) {
 }
 
 fn access(random: &mut Random, offset: u64, width: Width, value: u64) -> Operation {
+    // Now and then with a width that the register may not have, or anywhere.
+    let width = if random.one_in(16) {
+        random.pick(&Width::ALL)
+    } else {
+        width
+    };
+    let offset = if random.one_in(16) {
+        offset & !0xffff | random.below(0x1_0000)
+    } else {
+        offset
+    };
+    let offset = offset & !(width.bytes() - 1);
     if random.one_in(2) {
         Operation::Read { offset, width }
     } else {
