@@ -86,6 +86,7 @@ pub const SUBJECTS: &[Subject] = &[
     virtio_mmio::MODERN,
     virtio_mmio::LEGACY,
     virtio_blk::SUBJECT,
+    virtio_blk::PACKED,
     hpet::SUBJECT,
 ];
 

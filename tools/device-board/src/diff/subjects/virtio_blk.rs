@@ -1,8 +1,8 @@
 //! The disk: requests from their descriptors to their interrupts, one at a time. Both sides have a
 //! file with the same bytes.
 
-use super::super::request::{AVAILABLE, DESCRIPTORS, QUEUE_SIZE, USED};
-use super::super::{Effect, Form, Request, Whose};
+use super::super::ring::{AVAILABLE, DESCRIPTORS, QUEUE_SIZE, USED};
+use super::super::{Effect, Form, Request, Ring, Whose};
 use super::{Choice, Operation, Random, Subject, Watch, virtio_mmio};
 
 const INTERRUPT_STATUS: u64 = 0x060;
@@ -10,7 +10,7 @@ const INTERRUPT_ACKNOWLEDGE: u64 = 0x064;
 const CAPACITY: u64 = 0x100;
 const WRITEBACK: u64 = 0x120;
 
-/// FLUSH, DISCARD, WRITE_ZEROES, INDIRECT_DESC, EVENT_IDX; VERSION_1 in the second word.
+/// FLUSH, DISCARD, WRITE_ZEROES, INDIRECT_DESC, EVENT_IDX; VERSION_1 and RING_PACKED are in the second word.
 const FEATURES: u64 = 1 << 9 | 1 << 13 | 1 << 14 | 3 << 28;
 
 /// Sectors of the disk: see [`super::super::DISK_BYTES`].
@@ -26,60 +26,83 @@ pub(super) const SUBJECT: Subject = Subject {
         "-device",
         "virtio-blk-device,drive=disk0,serial=bulkhead",
     ],
-    prologue: PROLOGUE,
+    prologue: &prologue(Ring::Split),
     cost: 10,
     watch: Watch::Output {
         kind: "virtio-mmio",
     },
-    generate,
+    generate: |random| generate(random, Ring::Split),
     shadow: super::no_shadow,
     choices: CHOICES,
     ..virtio_mmio::MODERN
 };
 
-/// What a driver does first (virtio 1.3, 3.1.1).
-const PROLOGUE: &[Operation] = &[
-    Operation::write(0x070, 0),
-    Operation::write(0x070, 1),
-    Operation::write(0x070, 3),
-    Operation::write(0x024, 0),
-    Operation::write(0x020, FEATURES),
-    Operation::write(0x024, 1),
-    Operation::write(0x020, 1),
-    Operation::write(0x070, 0xb),
-    Operation::write(0x030, 0),
-    Operation::write(0x038, QUEUE_SIZE),
-    Operation::write(0x080, DESCRIPTORS),
-    Operation::write(0x084, 0),
-    Operation::write(0x090, AVAILABLE),
-    Operation::write(0x094, 0),
-    Operation::write(0x0a0, USED),
-    Operation::write(0x0a4, 0),
-    Operation::write(0x044, 1),
-    Operation::write(0x070, 0xf),
-    Operation::Request(Request {
-        kind: 4,
-        sector: 0,
-        count: 0,
-        split: 0,
-        pattern: 0,
-        form: Form::Direct,
-        event: 0,
-    }),
-];
+/// The same with a packed ring.
+pub(super) const PACKED: Subject = Subject {
+    name: "virtio-blk-packed",
+    arguments: &[
+        "-global",
+        "virtio-mmio.force-legacy=false",
+        "-drive",
+        "if=none,id=disk0,file={disk},format=raw",
+        "-device",
+        "virtio-blk-device,drive=disk0,serial=bulkhead,packed=on",
+    ],
+    prologue: &prologue(Ring::Packed),
+    generate: |random| generate(random, Ring::Packed),
+    ..SUBJECT
+};
 
-fn generate(random: &mut Random) -> Operation {
+/// Returns what a driver does first (virtio 1.3, 3.1.1), and one request that is always told of.
+const fn prologue(ring: Ring) -> [Operation; 19] {
+    let features = match ring {
+        Ring::Split => 1,
+        Ring::Packed => 1 | 1 << 2,
+    };
+    [
+        Operation::write(0x070, 0),
+        Operation::write(0x070, 1),
+        Operation::write(0x070, 3),
+        Operation::write(0x024, 0),
+        Operation::write(0x020, FEATURES),
+        Operation::write(0x024, 1),
+        Operation::write(0x020, features),
+        Operation::write(0x070, 0xb),
+        Operation::write(0x030, 0),
+        Operation::write(0x038, QUEUE_SIZE),
+        Operation::write(0x080, DESCRIPTORS),
+        Operation::write(0x084, 0),
+        Operation::write(0x090, AVAILABLE),
+        Operation::write(0x094, 0),
+        Operation::write(0x0a0, USED),
+        Operation::write(0x0a4, 0),
+        Operation::write(0x044, 1),
+        Operation::write(0x070, 0xf),
+        Operation::Request(Request {
+            kind: 4,
+            sector: 0,
+            count: 0,
+            split: 0,
+            pattern: 0,
+            ring,
+            form: Form::Direct,
+            event: 0,
+        }),
+    ]
+}
+
+fn generate(random: &mut Random, ring: Ring) -> Operation {
     match random.below(4) {
         0 => Operation::write(INTERRUPT_ACKNOWLEDGE, random.below(4)),
         1 => {
             let place = random.pick(&[INTERRUPT_STATUS, 0x070, CAPACITY, WRITEBACK, 0x0fc]);
             Operation::read(place)
         }
-        _ => Operation::Request(request(random)),
+        _ => Operation::Request(request(random, ring)),
     }
 }
 
-fn request(random: &mut Random) -> Request {
+fn request(random: &mut Random, ring: Ring) -> Request {
     let kind = random.pick(&[0, 0, 0, 1, 1, 1, 4, GET_ID, 11, 13, 99]);
     let sector = if random.one_in(16) {
         random.bits() >> random.below(64)
@@ -96,6 +119,7 @@ fn request(random: &mut Random) -> Request {
         } else {
             random.bits() as u8
         },
+        ring,
         form: random.pick(&[Form::Direct, Form::Indirect]),
         event: random.below(3),
     }
@@ -108,6 +132,12 @@ const CHOICES: &[Choice] = &[
         whose: Whose::Choice,
         reason: "GET_ID: the bytes behind a short name are zeros here, what stood in the buffer \
                  there",
+        effect: Effect::Avoided,
+    },
+    Choice {
+        whose: Whose::Qemu,
+        reason: "a used descriptor of a packed ring does not say that something was written \
+                 (virtio 1.3, 2.8.5)",
         effect: Effect::Avoided,
     },
     Choice {
