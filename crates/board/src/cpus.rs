@@ -1,7 +1,7 @@
 //! The CPUs and how the firmware starts them.
 
 use crate::error::{BoardError, PropertyValue};
-use crate::tree::{Name, TreeNode, base_name};
+use crate::tree::{Name, TreeNode, is_named};
 use addr::{CpuId, Mpidr};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -65,7 +65,10 @@ impl Cpus {
     /// Takes a child of /cpus.
     pub(crate) fn add(&mut self, node: &TreeNode<'_>) -> Result<(), BoardError> {
         let is_cpu = node.property(Name::DeviceType) == Some(b"cpu\0")
-            || node.names().last().copied().map(base_name) == Some(b"cpu");
+            || node
+                .names()
+                .last()
+                .is_some_and(|name| is_named(name, b"cpu"));
         if !is_cpu || !node.is_enabled() {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use crate::console::Consoles;
 use crate::cpus::{Cpus, PsciVersion};
 use crate::error::BoardError;
 use crate::memory::Memory;
-use crate::tree::{Name, Tree, TreeNode, base_name};
+use crate::tree::{Name, Tree, TreeNode, is_named};
 use alloc::string::String;
 
 /// What was found.
@@ -48,9 +48,9 @@ impl<'a> Survey<'a> {
                 let model = node.strings(Name::Model).next().unwrap_or_default();
                 self.model = String::from_utf8_lossy(model).into_owned();
             }
-            [name] => self.child_of_root(base_name(name), node)?,
-            [parent, _] if base_name(parent) == b"cpus" => self.cpus.add(node)?,
-            [parent, _] if base_name(parent) == b"reserved-memory" => {
+            [name] => self.child_of_root(name, node)?,
+            [parent, _] if is_named(parent, b"cpus") => self.cpus.add(node)?,
+            [parent, _] if is_named(parent, b"reserved-memory") => {
                 self.memory.add_reserved(node)?;
             }
             _ => {}
@@ -60,10 +60,11 @@ impl<'a> Survey<'a> {
     }
 
     fn child_of_root(&mut self, name: &[u8], node: &TreeNode<'a>) -> Result<(), BoardError> {
+        // The first letter decides for most nodes.
         match name {
-            b"cpus" => self.cpus.begin(node)?,
-            b"chosen" => keep(&mut self.chosen, node),
-            b"aliases" => keep(&mut self.aliases, node),
+            [b'c', ..] if is_named(name, b"cpus") => self.cpus.begin(node)?,
+            [b'c', ..] if is_named(name, b"chosen") => keep(&mut self.chosen, node),
+            [b'a', ..] if is_named(name, b"aliases") => keep(&mut self.aliases, node),
             _ => {}
         }
         self.memory.add_bank(node)

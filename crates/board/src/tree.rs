@@ -327,6 +327,12 @@ pub(crate) fn base_name(name: &[u8]) -> &[u8] {
     }
 }
 
+/// Tells whether a name, without its unit address, is `base`.
+pub(crate) fn is_named(name: &[u8], base: &[u8]) -> bool {
+    name.strip_prefix(base)
+        .is_some_and(|rest| rest.first().is_none_or(|next| *next == b'@'))
+}
+
 /// Returns a value that is one string, without its NUL.
 pub(crate) fn text(value: &[u8]) -> Option<&str> {
     value

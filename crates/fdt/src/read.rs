@@ -202,22 +202,21 @@ impl<'a> Tokens<'a> {
 
     fn begin(&mut self) -> Result<&'a [u8], FdtError> {
         let start = self.at;
-        loop {
-            let Ok(word) = self.word() else {
-                let at = bytes(start);
-                return Err(FdtError::EndlessName { at });
-            };
-            if has_zero(word) {
-                break;
-            }
-        }
-        let whole = self.structure.get(start..self.at).unwrap_or_default();
-        // The last word has a zero, so that this ends there at the latest.
-        let name = whole
-            .as_bytes()
-            .split(|byte| *byte == 0)
-            .next()
-            .unwrap_or_default();
+        let endless = FdtError::EndlessName { at: bytes(start) };
+        let rest = self.structure.get(start..).unwrap_or_default();
+        let last = rest
+            .iter()
+            .position(|word| has_zero(*word))
+            .ok_or(endless)?;
+        self.at = start.saturating_add(last).saturating_add(1);
+        let in_last = match rest.get(last).map_or([0; 4], |word| word.to_ne_bytes()) {
+            [0, ..] => 0,
+            [_, 0, ..] => 1,
+            [_, _, 0, _] => 2,
+            _ => 3,
+        };
+        let length = bytes(last).saturating_add(in_last);
+        let name = rest.as_bytes().get(..length).ok_or(endless)?;
         if self.depth == 0 && !name.is_empty() {
             return Err(FdtError::NamedRoot);
         }
