@@ -20,21 +20,6 @@ const ENDS: usize = 5;
 /// instruction, and the handler of the exception that it may have got.
 const BOUND: u64 = 20_000;
 
-/// What is known to take longer, up to what, and why.
-const OVER_BOUND: [(&str, u64, &str); 2] = [
-    (
-        "e1_distributor",
-        30_000,
-        "a store to GICD_ISACTIVER when all of 988 SPIs are active already: the virtual GIC looks at \
-         each of them to choose the most urgent",
-    ),
-    (
-        "i2_worst_choice",
-        45_000,
-        "the same with all of them pending, the most urgent last: each that is looked at is taken in",
-    ),
-];
-
 /// The neighbor's name.
 const NEIGHBOR: &str = "neighbor";
 
@@ -332,11 +317,7 @@ fn counted(test: &str) -> Vec<Outcome> {
 
 /// Finds the cases of which an attempt took longer than it may.
 fn too_long(outcomes: &[Outcome]) -> Vec<String> {
-    let longest = outcomes.iter().filter(|outcome| {
-        let name = outcome.case.name.as_str();
-        let known = OVER_BOUND.iter().find(|(case, ..)| *case == name);
-        outcome.longest() > known.map_or(BOUND, |(_, bound, _)| *bound)
-    });
+    let longest = outcomes.iter().filter(|outcome| outcome.longest() > BOUND);
     longest
         .map(|outcome| format!("{}: {}", outcome.case.name, outcome.result))
         .collect()

@@ -1,6 +1,6 @@
 //! The report: every case with its outcome.
 
-use super::{BOUND, EL2_FAULTS, OVER_BOUND, Outcome};
+use super::{BOUND, EL2_FAULTS, Outcome};
 use std::fmt::Write;
 
 const HEAD: &str = "\
@@ -78,13 +78,6 @@ pub(crate) fn text(beside: &[Outcome], counted: &[Outcome]) -> String {
             "| `{}` | {} | {ending} | {longest} | {notes} |",
             case.name, case.what
         );
-    }
-    let _ = writeln!(
-        text,
-        "\n## Longer than the bound\n\n| case | at most | why |\n|---|---|---|"
-    );
-    for (case, bound, why) in OVER_BOUND {
-        let _ = writeln!(text, "| `{case}` | {bound} | {why} |");
     }
     let _ = writeln!(
         text,
