@@ -174,6 +174,10 @@ pub(crate) fn start_cpu(private: &[IntId], timer: IntId) {
     sysreg::write!("S3_0_C12_C12_7", 1); // ICC_IGRPEN1_EL1
     let vtr = sysreg::read!("S3_4_C12_C11_1"); // ICH_VTR_EL2
     LIST_REGISTERS.store((vtr & 0x1f) as u32 + 1, Ordering::Relaxed);
+    sysreg::write!("S3_4_C12_C12_0", 0); // ICH_LR0_EL2
+    for index in 1..=(vtr & 0x1f) as usize {
+        set_other_list_register(index, 0);
+    }
     let preemption_bits = (vtr >> 26 & 7) as u32 + 1;
     ACTIVE_PRIORITIES.store(1 << preemption_bits.saturating_sub(5), Ordering::Relaxed);
     isb();

@@ -68,6 +68,8 @@ pub struct Bank {
     activate: u32,
     /// In flight, and to become inactive when the owner takes it back (a write to ICACTIVER).
     deactivate: u32,
+    /// ICFGR, as the guest reads it: `edge` with two bits to an interrupt.
+    configuration: [u32; 2],
     /// IPRIORITYR, as the guest reads it.
     priority: [u32; 8],
     /// The same, as it is compared.
@@ -119,6 +121,7 @@ impl Bank {
             taken: 0,
             activate: 0,
             deactivate: 0,
+            configuration: [spread(edge), spread(edge >> 16)],
             priority: [0; 8],
             ranks: Ranks::HIGHEST,
             active_group: 0,
@@ -219,10 +222,10 @@ impl Bank {
         self.latch | self.line | self.active == 0
     }
 
-    /// Tells whether something in flight becomes active or inactive when it is taken back.
+    /// As [`Bank::is_quiet`], but that there may be latched interrupts.
     #[inline]
-    pub(crate) const fn changes_activity(&self) -> bool {
-        self.activate | self.deactivate != 0
+    pub(crate) const fn is_quiet_but_for_edges(&self) -> bool {
+        self.line | self.active == 0
     }
 
     /// Returns the interrupts of `among` that are in a list register, pending there, although their
@@ -276,7 +279,10 @@ impl Bank {
             BankRegister::SetPending | BankRegister::ClearPending => self.pending(),
             BankRegister::SetActive | BankRegister::ClearActive => self.active,
             BankRegister::Priority => self.priority.get(sub as usize).copied().unwrap_or(0),
-            BankRegister::Configuration => spread(self.edge >> (sub & 1).wrapping_mul(16)),
+            BankRegister::Configuration => {
+                let [first, second] = self.configuration;
+                if sub & 1 == 0 { first } else { second }
+            }
         }
     }
 
@@ -319,6 +325,7 @@ impl Bank {
                     & gather(mask).wrapping_shl(shift)
                     & self.configurable;
                 self.edge ^= changed;
+                self.configuration = [spread(self.edge), spread(self.edge >> 16)];
                 changed
             }
         }
@@ -479,8 +486,8 @@ impl Bank {
         ListRegister::named(number, self.priority(number), self.group & interrupt).with_pending()
     }
 
-    /// As [`Bank::observe`] of an empty list register, for all that is in flight, when nothing
-    /// [changes its activity](Bank::changes_activity).
+    /// As [`Bank::observe`] of an empty list register, for all that is in flight. Only for a vCPU's own
+    /// bank: what a write to ISACTIVER or ICACTIVER changes there was taken back at once.
     #[inline]
     pub(crate) const fn finish_all(&mut self) {
         self.active &= !self.in_flight;

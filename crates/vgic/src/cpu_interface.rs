@@ -57,7 +57,6 @@ impl CpuInterface {
         let [[group0, ..], [group1, ..]] = &mut self.active_priorities;
         *group0 = hw.active_priority(0, 0);
         *group1 = hw.active_priority(1, 0);
-        self.registers_per_group = 1;
         let count = hw.active_priority_count();
         if count > 1 {
             self.save_others(count, hw);

@@ -143,9 +143,10 @@ impl Effects {
     };
 
     /// Tells whether nothing is owed.
+    #[inline]
     #[must_use]
     pub fn is_none(&self) -> bool {
-        self.kick.is_empty() && self.deactivate.is_empty()
+        self.kick.0 | u128::from(self.deactivate.0) == 0
     }
 
     /// Adds what `other` owes.

@@ -18,6 +18,13 @@
 //! running has nothing in flight, so that its state and the distributor's are all there is: that is
 //! what a snapshot compares and saves.
 //!
+//! # Bounded work
+//! A guest decides how many interrupts are pending, active, routed and written at once. No call looks at
+//! each of them to choose: priorities are kept so that the highest of 32 interrupts is found at once
+//! (`priority`), and which interrupts are a vCPU's own is a word for each bank (`recipients`). The tests
+//! in `work` count rounds of loops. Only a write to one register, of up to 32 interrupts, and turning a
+//! vCPU off, which moves its 1-of-N interrupts, do something for each.
+//!
 //! # What a caller does
 //! | when | call | lock |
 //! |---|---|---|
@@ -56,11 +63,14 @@ mod distributor;
 mod effects;
 mod list_registers;
 mod priority;
+mod private;
+mod rebuild;
 mod recipients;
 mod redistributor;
 mod registers;
 mod routing;
 pub mod sgi;
+mod switch;
 mod vcpu;
 mod word;
 #[cfg(test)]
@@ -68,10 +78,10 @@ mod work;
 
 pub use bank::Bank;
 pub use cpu_interface::CpuInterface;
-pub use delivery::PrivateDelivery;
 pub use distributor::{Config, ConfigError, Distributor, DistributorRead, Level, Participation};
 pub use effects::{Effects, MAX_VCPUS, PrivateSet, VcpuSet};
 pub use list_registers::{ListRegister, MAX_LIST_REGISTERS};
+pub use private::PrivateDelivery;
 pub use redistributor::{Frame, REDISTRIBUTOR_STRIDE, RedistributorRegion, Written};
 pub use sgi::{SgiGroup, SgiRegister, SgiRequest, SgiTargets};
 pub use vcpu::VcpuInterrupts;

@@ -248,6 +248,7 @@ mod tests {
         let level = ListRegister::named(40, 0, 0).with_active().with_eoi();
         assert_eq!(level.get(), 0x8000_0200_0000_0028);
         assert!(level.wants_eoi());
+        assert!(!ListRegister::named(5, 0, 1).with_pending().wants_eoi());
     }
 
     #[test]

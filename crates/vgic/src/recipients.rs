@@ -6,6 +6,9 @@ use crate::effects::{Effects, VcpuSet};
 use crate::routing::{join, split};
 use addr::VcpuIndex;
 
+/// The word of a vCPU's own interrupts.
+pub(crate) const PRIVATE_WORD: u32 = 1;
+
 /// What a vCPU has to look at when it is kicked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Request {

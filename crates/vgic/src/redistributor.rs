@@ -1,8 +1,8 @@
 //! The redistributors' frames: 128 KiB to a vCPU, RD frame first, SGI frame second.
 
 use crate::bits::Bits;
-use crate::delivery::PrivateDelivery;
 use crate::effects::PrivateSet;
+use crate::private::PrivateDelivery;
 use crate::registers::{
     self, Access, BANKED_FRAME, BankRegister, IDENTIFICATION, REDISTRIBUTOR_FRAME, Register,
 };
@@ -171,7 +171,7 @@ impl VcpuInterrupts {
         if access.interrupt >= 32 {
             return 0;
         }
-        if register.shows_flight() && self.resident {
+        if register.shows_flight() && self.is_resident() {
             self.look_at_private(hw);
         }
         access.extract(self.bank.read(register, access.sub))

@@ -3,7 +3,7 @@
 use crate::bank::Bank;
 use crate::bank::GroupEnables;
 use crate::bits::{Bits, bit};
-use crate::cpu_interface::CpuInterface;
+use crate::cpu_interface::{CpuInterface, control};
 use crate::distributor::{Distributor, DistributorRead, Level};
 use crate::effects::{Effects, PrivateSet, VcpuSet};
 use crate::list_registers::Slots;
@@ -18,22 +18,6 @@ use machine::VirtualCpuInterface;
 struct Awaited {
     offset: u64,
     holders: VcpuSet,
-}
-
-/// Which interrupts found no list register.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Overflow {
-    /// An active one: ending it is counted in ICH_HCR_EL2.EOIcount.
-    pub(crate) active: bool,
-    /// A pending one.
-    pub(crate) pending: bool,
-}
-
-impl Overflow {
-    #[inline]
-    pub(crate) const fn any(self) -> bool {
-        self.active || self.pending
-    }
 }
 
 /// The interrupts of one vCPU. Only the CPU that the vCPU has been moved to uses it. After
@@ -57,11 +41,7 @@ pub struct VcpuInterrupts {
     /// What GICD_CTLR forwarded when this vCPU last had the distributor.
     pub(crate) groups: GroupEnables,
     pub(crate) slots: Slots,
-    /// The number of list registers of the CPU.
-    pub(crate) capacity: u32,
-    pub(crate) resident: bool,
-    pub(crate) overflow: Overflow,
-    /// ICH_HCR_EL2 as it was last written, without EOIcount.
+    /// ICH_HCR_EL2 as it was last written, without EOIcount: 0 at rest.
     pub(crate) control: u32,
     pub(crate) interface: CpuInterface,
     /// GICR_WAKER.ProcessorSleep, and ChildrenAsleep, which follows at once.
@@ -83,12 +63,6 @@ impl VcpuInterrupts {
             lowered: 0,
             groups: GroupEnables::from_control(0),
             slots: Slots::EMPTY,
-            capacity: 0,
-            resident: false,
-            overflow: Overflow {
-                active: false,
-                pending: false,
-            },
             control: 0,
             interface: CpuInterface::RESET,
             asleep: true,
@@ -109,7 +83,6 @@ impl VcpuInterrupts {
         self.relinked = 0;
         self.lowered = 0;
         self.slots.clear();
-        self.overflow = Overflow::default();
         self.interface = CpuInterface::RESET;
         self.asleep = true;
         self.awaited = None;
@@ -126,6 +99,24 @@ impl VcpuInterrupts {
     #[must_use]
     pub const fn index(&self) -> VcpuIndex {
         self.index
+    }
+
+    /// Tells whether the vCPU is on a CPU.
+    #[inline]
+    pub(crate) const fn is_resident(&self) -> bool {
+        self.control != 0
+    }
+
+    /// Tells whether an interrupt found no list register: the maintenance interrupt is asked for then.
+    #[inline]
+    pub(crate) const fn overflows(&self) -> bool {
+        self.control & !control::ENABLE != 0
+    }
+
+    /// Tells whether an active interrupt found none: ending it is counted in ICH_HCR_EL2.EOIcount.
+    #[inline]
+    pub(crate) const fn overflows_active(&self) -> bool {
+        self.control & control::NOT_PRESENT != 0
     }
 
     /// Returns the saved CPU interface, up to date after [`VcpuInterrupts::save`].
@@ -276,7 +267,7 @@ impl VcpuInterrupts {
         mut effects: Effects,
         hw: &mut H,
     ) -> Effects {
-        if self.resident && effects.kick.contains(self.index) {
+        if self.is_resident() && effects.kick.contains(self.index) {
             effects.merge(self.deliver(distributor, hw));
             effects.kick.remove(self.index);
         }
