@@ -755,3 +755,250 @@ fn the_waker_follows_the_guest() {
     let _ = state.write_redistributor(0x14, Width::Word, u64::MAX, hw);
     assert_eq!(state.read_redistributor(0x14, Width::Word, hw), 6);
 }
+
+#[test]
+fn the_timer_that_comes_again_beside_another_pending_one_keeps_its_physical_interrupt() {
+    const PPI: IntId = IntId::new(20);
+    const HARDWARE: u64 = 1 << 61;
+    let mut m = Machine::new(1, 4);
+    // A PPI that is edge-triggered, active and about to be pending once more.
+    m.write_private(0, 0xc04, 2 << (2 * (PPI.get() - 16)));
+    m.priority(0, PPI.get(), 0x80);
+    let (state, hw) = &mut m.vcpus[0];
+    state.set_ppi_line(PPI, Level::High);
+    let _ = state.deliver_private(hw);
+    assert_eq!(hw.acknowledge(), PPI.get());
+    m.timer(0);
+    assert_eq!(m.vcpus[0].1.acknowledge(), 27);
+    m.vcpus[0].1.eoi(27);
+    // Both, before anybody looks.
+    let (state, hw) = &mut m.vcpus[0];
+    state.set_ppi_line(PPI, Level::Low);
+    state.set_ppi_line(PPI, Level::High);
+    assert!(state.inject_hardware_ppi(TIMER, TIMER).is_empty());
+    assert_eq!(state.deliver_private(hw), PrivateDelivery::Done);
+    assert_ne!(hw.lr_of(27).unwrap() & HARDWARE, 0);
+    assert_eq!(state.linked_physical().bits(), 1 << 27);
+}
+
+#[test]
+fn active_interrupts_have_all_list_registers_while_nothing_is_pending() {
+    let mut m = Machine::new(1, 4);
+    m.write(0, 0x104, u32::MAX);
+    m.write(0, 0x304, 0xf);
+    assert_eq!(m.vcpus[0].1.in_use(), 4);
+    assert_eq!(m.vcpus[0].1.control(), 1);
+    // With one pending, the least urgent of them makes room for it.
+    m.priority(0, 40, 0x20);
+    m.line(40, Level::High);
+    assert_eq!(m.vcpus[0].1.in_use(), 4);
+    assert!(m.vcpus[0].1.holds(40));
+    assert_ne!(m.vcpus[0].1.control() & 1 << 2, 0);
+}
+
+#[test]
+fn only_what_is_tied_to_a_physical_interrupt_and_not_active_waits_for_its_timer() {
+    let mut m = Machine::new(1, 4);
+    m.sgi(0, 3);
+    m.vcpus[0].0.set_ppi_line(IntId::new(20), Level::High);
+    assert!(m.vcpus[0].0.pending_hardware().is_empty());
+    m.timer(0);
+    assert_eq!(m.vcpus[0].0.pending_hardware().bits(), 1 << 27);
+    m.priority(0, 3, 0xf0);
+    assert_eq!(m.acknowledge(0), 20);
+    m.vcpus[0].0.set_ppi_line(IntId::new(20), Level::Low);
+    m.eoi(0, 20);
+    assert_eq!(m.acknowledge(0), 27);
+    m.read_private(0, 0x300);
+    assert!(m.vcpus[0].0.pending_hardware().is_empty());
+}
+
+#[test]
+fn private_frames_end_after_their_first_bank_and_count_what_is_not_there() {
+    let mut m = Machine::new(1, 4);
+    m.write_private(0, 0x180, u32::MAX);
+    m.write_private(0, 0x104, u32::MAX);
+    assert_eq!(m.read_private(0, 0x100), 0);
+    assert_eq!(m.read_private(0, 0x104), 0);
+    let (state, hw) = &mut m.vcpus[0];
+    assert_eq!(state.guest_errors(), 0);
+    // A width and places that there are not, written and read.
+    let _ = state.write_redistributor(SGI_FRAME + 0x100, Width::Byte, 1, hw);
+    assert_eq!(state.guest_errors(), 1);
+    assert_eq!(
+        state.read_redistributor(SGI_FRAME + 0x100, Width::Double, hw),
+        0
+    );
+    assert_eq!(state.guest_errors(), 2);
+    let _ = state.write_redistributor(0x18, Width::Double, 1, hw);
+    assert_eq!(state.guest_errors(), 3);
+    let _ = state.write_redistributor(0x100, Width::Word, 1, hw);
+    assert_eq!(state.guest_errors(), 4);
+    assert_eq!(state.read_redistributor(0x24, Width::Word, hw), 0);
+    assert_eq!(state.guest_errors(), 5);
+    assert_eq!(state.read_redistributor(0x100, Width::Word, hw), 0);
+    assert_eq!(state.guest_errors(), 6);
+    // These are there.
+    let _ = state.write_redistributor(0x40, Width::Double, 1, hw);
+    let _ = state.write_redistributor(0x00, Width::Word, 1, hw);
+    assert_eq!(state.read_redistributor(0x14, Width::Word, hw), 6);
+    assert_eq!(state.guest_errors(), 6);
+}
+
+#[test]
+fn all_active_priorities_of_a_cpu_move_with_the_vcpu() {
+    let mut m = Machine::new(1, 4);
+    let (state, hw) = &mut m.vcpus[0];
+    hw.apr_count = 4;
+    let apr = [[1, 2, 3, 4], [5, 6, 7, 8]];
+    hw.apr = apr;
+    let _ = state.save(&mut m.distributor, hw);
+    assert_eq!(state.interface().active_priorities, apr);
+    assert_eq!(state.interface().registers_per_group, 4);
+    hw.apr = [[0; 4]; 2];
+    let _ = state.load(&mut m.distributor, hw);
+    assert_eq!(hw.apr, apr);
+    // A CPU with fewer has its own.
+    let _ = state.save(&mut m.distributor, hw);
+    hw.apr_count = 2;
+    hw.apr = [[0; 4]; 2];
+    let _ = state.load(&mut m.distributor, hw);
+    assert_eq!(hw.apr, [[1, 2, 0, 0], [5, 6, 0, 0]]);
+    let _ = state.save(&mut m.distributor, hw);
+    assert_eq!(state.interface().registers_per_group, 2);
+}
+
+#[test]
+fn a_switch_carries_what_is_pending_active_and_finished() {
+    // One SGI that the guest has finished with, one that is pending, one that is active; a PPI whose
+    // line is high, and an SPI.
+    for list_registers in [2, 16] {
+        let mut m = Machine::new(1, list_registers);
+        m.write(0, 0x104, u32::MAX);
+        for (id, priority) in [(5, 0x10), (7, 0x40), (6, 0x80)] {
+            m.priority(0, id, priority);
+        }
+        for id in [5, 6] {
+            m.sgi(0, id);
+        }
+        assert_eq!(m.acknowledge(0), 5);
+        m.eoi(0, 5);
+        m.sgi(0, 7);
+        m.save(0);
+        m.load(0);
+        assert_eq!(m.acknowledge(0), 7);
+        m.save(0);
+        assert!(!m.vcpus[0].0.has_deliverable(&m.distributor));
+        m.load(0);
+        m.eoi(0, 7);
+        m.vcpus[0].0.set_ppi_line(IntId::new(20), Level::High);
+        m.line(33, Level::High);
+        m.save(0);
+        assert!(m.vcpus[0].0.has_deliverable(&m.distributor));
+        m.load(0);
+        let mut taken: Vec<u32> = Vec::new();
+        for _ in 0..3 {
+            let id = m.acknowledge(0);
+            taken.push(id);
+            match id {
+                20 => m.vcpus[0].0.set_ppi_line(IntId::new(20), Level::Low),
+                33 => m.line(33, Level::Low),
+                _ => {}
+            }
+            m.eoi(0, id);
+        }
+        taken.sort_unstable();
+        assert_eq!(taken, [6, 20, 33], "{list_registers} list registers");
+        assert_eq!(m.acknowledge(0), SPURIOUS);
+    }
+}
+
+#[test]
+fn a_finished_timer_is_forgotten_at_the_switch_and_a_new_one_is_not() {
+    let mut m = Machine::new(1, 4);
+    m.timer(0);
+    assert_eq!(m.vcpus[0].1.acknowledge(), 27);
+    m.vcpus[0].1.eoi(27);
+    m.save(0);
+    assert!(m.vcpus[0].0.linked_physical().is_empty());
+    m.load(0);
+    m.timer(0);
+    assert_eq!(m.vcpus[0].1.acknowledge(), 27);
+    m.vcpus[0].1.eoi(27);
+    // It comes again just before the vCPU leaves.
+    let (state, _) = &mut m.vcpus[0];
+    assert!(state.inject_hardware_ppi(TIMER, TIMER).is_empty());
+    m.save(0);
+    assert_eq!(m.vcpus[0].0.linked_physical().bits(), 1 << 27);
+    assert!(m.vcpus[0].0.has_deliverable(&m.distributor));
+    m.load(0);
+    assert_eq!(m.vcpus[0].1.acknowledge(), 27);
+    m.vcpus[0].1.eoi(27);
+    m.save(0);
+    assert!(m.vcpus[0].0.linked_physical().is_empty());
+    assert_eq!(m.deactivated, 0);
+}
+
+#[test]
+fn one_of_n_waits_for_the_first_participant_while_there_is_none() {
+    let mut m = Machine::new(2, 4);
+    m.write(0, 0x104, u32::MAX);
+    m.write_wide(0, 0x6000 + 8 * 40, Width::Double, 1 << 31);
+    for index in 0..2 {
+        let effects = m
+            .distributor
+            .set_participation(VcpuIndex::new(index), Participation::No);
+        m.apply(effects);
+    }
+    m.line(40, Level::High);
+    assert!(!m.vcpus.iter().any(|(_, hw)| hw.holds(40)));
+    let effects = m
+        .distributor
+        .set_participation(VcpuIndex::new(1), Participation::Yes);
+    m.apply(effects);
+    assert!(m.vcpus[1].1.holds(40));
+    // A second participant does not take it away.
+    let effects = m
+        .distributor
+        .set_participation(VcpuIndex::new(0), Participation::Yes);
+    assert!(effects.is_none());
+}
+
+#[test]
+fn what_a_write_makes_active_keeps_the_rank_that_it_had_then() {
+    const ACTIVE_GROUP1_LEVEL: u64 = 1 << 63 | 1 << 60 | 1 << 41;
+    let mut m = Machine::new(1, 4);
+    m.write(0, 0x084, !1);
+    m.priority(0, 33, 0x48);
+    m.write(0, 0x304, 0b11);
+    let active = ACTIVE_GROUP1_LEVEL | 0x48 << 48 | 33;
+    assert_eq!(m.vcpus[0].1.lr_of(33), Some(active));
+    assert_eq!(m.vcpus[0].1.lr_of(32), Some(1 << 63 | 1 << 41 | 32));
+    m.write(0, 0x084, 0);
+    m.priority(0, 33, 0x10);
+    assert_eq!(m.vcpus[0].1.lr_of(33), Some(active));
+    // Of a private one it is the same.
+    m.write_private(0, 0x080, !(1 << 21));
+    m.priority(0, 20, 0x88);
+    m.write_private(0, 0x300, 1 << 20 | 1 << 21);
+    let active = ACTIVE_GROUP1_LEVEL | 0x88 << 48 | 20;
+    assert_eq!(m.vcpus[0].1.lr_of(20), Some(active));
+    m.write_private(0, 0x080, 0);
+    assert_eq!(m.vcpus[0].1.lr_of(20), Some(active));
+    assert_eq!(m.vcpus[0].1.lr_of(21), Some(1 << 63 | 1 << 41 | 21));
+}
+
+#[test]
+fn an_spi_that_its_vcpu_has_finished_with_goes_elsewhere_after_the_switch() {
+    let mut m = Machine::new(2, 4);
+    m.write(0, 0x104, u32::MAX);
+    m.write(0, 0xc08, 2);
+    m.line(32, Level::High);
+    assert_eq!(m.vcpus[0].1.acknowledge(), 32);
+    m.vcpus[0].1.eoi(32);
+    m.save(0);
+    m.write_wide(1, 0x6000 + 8 * 32, Width::Double, 1);
+    m.line(32, Level::Low);
+    m.line(32, Level::High);
+    assert_eq!(m.acknowledge(1), 32);
+}

@@ -22,6 +22,8 @@ pub(crate) struct FakeInterface {
     hcr: u32,
     pub(crate) vmcr: u32,
     pub(crate) apr: [[u32; 4]; 2],
+    /// How many of them each group has.
+    pub(crate) apr_count: usize,
     /// The physical interrupts that ends with the HW bit have deactivated.
     pub(crate) deactivated: Vec<u32>,
     /// Counts the uses of list registers by the hypervisor.
@@ -35,6 +37,7 @@ impl FakeInterface {
             hcr: 0,
             vmcr: 0,
             apr: [[0; 4]; 2],
+            apr_count: 1,
             deactivated: Vec::new(),
             register_uses: std::cell::Cell::new(0),
         }
@@ -229,7 +232,7 @@ impl VirtualCpuInterface for FakeInterface {
     }
 
     fn active_priority_count(&self) -> usize {
-        1
+        self.apr_count
     }
 
     fn active_priority(&self, group: usize, index: usize) -> u32 {
