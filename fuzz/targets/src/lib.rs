@@ -17,6 +17,7 @@ pub mod pack_toml;
 pub mod psci_stream;
 pub mod trap_decode;
 pub mod vgic_stream;
+pub mod vswitch_stream;
 
 /// One target.
 #[derive(Clone, Copy, Debug)]
@@ -122,6 +123,12 @@ pub const TARGETS: &[Target] = &[
         run: vgic_stream::run,
         seeds: vgic_stream::seeds,
         runs: 6_000,
+    },
+    Target {
+        name: "vswitch_stream",
+        run: vswitch_stream::run,
+        seeds: vswitch_stream::seeds,
+        runs: 60_000,
     },
 ];
 

@@ -40,6 +40,7 @@ targets!(
     pvpanic_stream,
     trap_decode,
     vgic_stream,
+    vswitch_stream,
 );
 
 fn try_all(target: &Target) {

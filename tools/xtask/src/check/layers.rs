@@ -13,6 +13,7 @@ const LAYERS: [&[&str]; 4] = [
         "smccc",
         "stage2",
         "vgic",
+        "vswitch",
         "vtimer",
         "ffa",
         "manifest",
