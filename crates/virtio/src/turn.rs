@@ -18,7 +18,7 @@ const PER_ACCESS: u32 = 512;
 const DISCARDED_PER_BYTE: u64 = 64;
 
 /// What a random byte costs, in bytes of copying.
-const PER_RANDOM_BYTE: u32 = 128;
+const PER_RANDOM_BYTE: u32 = 512;
 
 /// One call of a device's work: its queues, and what it may spend.
 pub struct Turn<'a, 'b> {
