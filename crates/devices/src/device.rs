@@ -1,6 +1,8 @@
 //! All kinds of devices as one type.
 
-use crate::{Pl011, Pl031, Pl061, Pvpanic, VirtioBlk, VirtioRng};
+use crate::{
+    Pl011, Pl031, Pl061, Pvpanic, VirtioBalloon, VirtioBlk, VirtioConsole, VirtioRng,
+};
 use device_model::{Host, MmioDevice, Model};
 use virtio::VirtioMmio;
 
@@ -15,6 +17,10 @@ pub enum Device {
     Pl061(Pl061),
     /// Where a guest reports its panic.
     Pvpanic(Pvpanic),
+    /// A memory balloon.
+    VirtioBalloon(VirtioMmio<VirtioBalloon>),
+    /// A console in large pieces.
+    VirtioConsole(VirtioMmio<VirtioConsole>),
     /// A disk.
     VirtioBlk(VirtioMmio<VirtioBlk>),
     /// A source of random numbers.
@@ -28,6 +34,8 @@ impl Model for Device {
             Self::Pl031(device) => device,
             Self::Pl061(device) => device,
             Self::Pvpanic(device) => device,
+            Self::VirtioBalloon(device) => device,
+            Self::VirtioConsole(device) => device,
             Self::VirtioBlk(device) => device,
             Self::VirtioRng(device) => device,
         }
@@ -67,5 +75,17 @@ impl From<VirtioMmio<VirtioBlk>> for Device {
 impl From<VirtioMmio<VirtioRng>> for Device {
     fn from(device: VirtioMmio<VirtioRng>) -> Self {
         Self::VirtioRng(device)
+    }
+}
+
+impl From<VirtioMmio<VirtioBalloon>> for Device {
+    fn from(device: VirtioMmio<VirtioBalloon>) -> Self {
+        Self::VirtioBalloon(device)
+    }
+}
+
+impl From<VirtioMmio<VirtioConsole>> for Device {
+    fn from(device: VirtioMmio<VirtioConsole>) -> Self {
+        Self::VirtioConsole(device)
     }
 }

@@ -27,7 +27,9 @@ pub mod pvpanic;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod virtio_balloon;
 pub mod virtio_blk;
+pub mod virtio_console;
 pub mod virtio_rng;
 
 pub use device::Device;
@@ -36,5 +38,7 @@ pub use pl011::Pl011;
 pub use pl031::Pl031;
 pub use pl061::Pl061;
 pub use pvpanic::Pvpanic;
+pub use virtio_balloon::VirtioBalloon;
 pub use virtio_blk::VirtioBlk;
+pub use virtio_console::VirtioConsole;
 pub use virtio_rng::VirtioRng;

@@ -56,6 +56,13 @@ impl Drbg {
         let _: [u8; 0] = self.output();
     }
 
+    /// Fills `bytes`, in one go: much cheaper than word by word.
+    pub fn fill(&mut self, bytes: &mut [u8]) {
+        let mut stream = ChaCha20Rng::from_seed(self.key);
+        stream.fill_bytes(&mut self.key);
+        stream.fill_bytes(bytes);
+    }
+
     /// Makes a generator for another owner, such as a VM, which then knows nothing of this one and
     /// needs no lock.
     #[must_use]
@@ -65,10 +72,8 @@ impl Drbg {
 
     /// Returns fresh bytes and replaces the key.
     fn output<const N: usize>(&mut self) -> [u8; N] {
-        let mut stream = ChaCha20Rng::from_seed(self.key);
-        stream.fill_bytes(&mut self.key);
         let mut bytes = [0; N];
-        stream.fill_bytes(&mut bytes);
+        self.fill(&mut bytes);
         bytes
     }
 }

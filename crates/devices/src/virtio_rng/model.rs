@@ -9,13 +9,13 @@ use virtio::{DeviceId, Features, Turn, VirtioDevice, Work};
 const QUEUE_SIZE: u16 = 64;
 
 /// Most bytes of one answer. The driver asks again (5.4.6: at least one byte).
-const MOST: u32 = 256;
+const MOST: u32 = 128;
 
 /// How many bytes are fetched at a time.
 const PIECE: u32 = 64;
 
 /// How long to wait for more if the source has none, in nanoseconds.
-const PATIENCE: u64 = 1_000_000;
+const PATIENCE: u64 = 10_000_000;
 
 /// What is fixed when the device is made: nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
