@@ -2,9 +2,10 @@
 
 use crate::error::{ManifestError, Place, Problem};
 use crate::key::Key;
-use crate::{Description, KernelFormat, VmDescription, from_dtb};
+use crate::{Description, DiskAccess, KernelFormat, VmDescription, from_dtb, limits};
 use addr::VmId;
 use alloc::string::String;
+use alloc::vec::Vec;
 use archive::{Archive, Entry};
 use guest_image::{
     KernelPlacement, Layout, LayoutError, LayoutRequest, MAX_DTB_BYTES, layout, parse_image,
@@ -25,7 +26,7 @@ pub fn open(bytes: &[u8]) -> Result<(Archive<'_>, Description), ManifestError> {
 }
 
 /// What is copied into a VM's memory before it starts, and where to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootFiles<'a> {
     /// The kernel; its bytes go to [`Layout::kernel`].
     pub kernel: Entry<'a>,
@@ -33,6 +34,20 @@ pub struct BootFiles<'a> {
     pub initrd: Option<Entry<'a>>,
     /// Where everything goes.
     pub layout: Layout,
+    /// The images of the disks, in the order of [`VmDescription::disks`]: not copied into the VM's
+    /// memory, but read from where they are.
+    pub disks: Vec<Entry<'a>>,
+}
+
+/// Returns how much memory the VM needs beside its own, for what it writes to its disks: whole
+/// blocks.
+#[must_use]
+pub fn disk_memory(description: &VmDescription, files: &BootFiles<'_>) -> u64 {
+    let disks = description.disks().zip(&files.disks);
+    disks
+        .filter(|(disk, _)| disk.access == DiskAccess::ReadWrite)
+        .map(|(_, entry)| addr::align_up(size(entry), limits::MEMORY_GRANULE).unwrap_or(u64::MAX))
+        .fold(0, u64::saturating_add)
 }
 
 /// Finds the files of `description`, the VM number `vm`, and places them.
@@ -88,10 +103,20 @@ pub fn boot_files<'a>(
         dtb_max: MAX_DTB_BYTES,
     };
     let layout = layout(&request).map_err(|error| layout_error(vm, description, error))?;
+    let mut disks = Vec::new();
+    for disk in description.disks() {
+        let entry = find(Key::Devices, &disk.image)?;
+        if entry.data.is_empty() {
+            let file = disk.image.clone();
+            return Err(Place::Key(vm, Key::Devices).error(Problem::EmptyDisk { file }));
+        }
+        disks.push(entry);
+    }
     Ok(BootFiles {
         kernel,
         initrd,
         layout,
+        disks,
     })
 }
 

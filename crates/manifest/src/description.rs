@@ -76,7 +76,7 @@ pub enum Pinning {
 }
 
 /// A device of a VM.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Device {
     /// The console.
     Pl011,
@@ -84,11 +84,55 @@ pub enum Device {
     Pvpanic,
     /// The real-time clock.
     Pl031,
+    /// A disk. The only device that a VM may have several of.
+    VirtioBlk(Disk),
+    /// A source of random numbers.
+    VirtioRng,
+    /// A console in large pieces.
+    VirtioConsole,
 }
 
-impl Device {
-    /// All devices.
-    pub const ALL: [Self; 3] = [Self::Pl011, Self::Pvpanic, Self::Pl031];
+/// A disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Disk {
+    /// Name of its image's entry in the archive.
+    pub image: String,
+    /// What the VM may do with it.
+    pub access: DiskAccess,
+}
+
+/// What a VM may do with a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DiskAccess {
+    /// Read and write. What it writes stands in memory of its own; the image stays as it is.
+    #[default]
+    ReadWrite,
+    /// Read.
+    ReadOnly,
+}
+
+/// The kind of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are those of `Device`")]
+pub enum DeviceName {
+    Pl011,
+    Pvpanic,
+    Pl031,
+    VirtioBlk,
+    VirtioRng,
+    VirtioConsole,
+}
+
+impl DeviceName {
+    /// All kinds.
+    pub const ALL: [Self; 6] = [
+        Self::Pl011,
+        Self::Pvpanic,
+        Self::Pl031,
+        Self::VirtioBlk,
+        Self::VirtioRng,
+        Self::VirtioConsole,
+    ];
 
     /// Returns the name that stands in a description.
     #[must_use]
@@ -97,14 +141,80 @@ impl Device {
             Self::Pl011 => "pl011",
             Self::Pvpanic => "pvpanic",
             Self::Pl031 => "pl031",
+            Self::VirtioBlk => "virtio-blk",
+            Self::VirtioRng => "virtio-rng",
+            Self::VirtioConsole => "virtio-console",
         }
     }
 
-    /// Finds the device called `name`.
+    /// Finds the kind called `name`.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|device| device.name() == name)
     }
+}
+
+impl Device {
+    /// All devices that have nothing but a name.
+    pub const PLAIN: [Self; 5] = [
+        Self::Pl011,
+        Self::Pvpanic,
+        Self::Pl031,
+        Self::VirtioRng,
+        Self::VirtioConsole,
+    ];
+
+    /// Makes a device that has nothing but its name; `None` if this kind has more.
+    #[must_use]
+    pub const fn plain(name: DeviceName) -> Option<Self> {
+        Some(match name {
+            DeviceName::Pl011 => Self::Pl011,
+            DeviceName::Pvpanic => Self::Pvpanic,
+            DeviceName::Pl031 => Self::Pl031,
+            DeviceName::VirtioRng => Self::VirtioRng,
+            DeviceName::VirtioConsole => Self::VirtioConsole,
+            DeviceName::VirtioBlk => return None,
+        })
+    }
+
+    /// Returns the kind.
+    #[must_use]
+    pub const fn name(&self) -> DeviceName {
+        match self {
+            Self::Pl011 => DeviceName::Pl011,
+            Self::Pvpanic => DeviceName::Pvpanic,
+            Self::Pl031 => DeviceName::Pl031,
+            Self::VirtioBlk(_) => DeviceName::VirtioBlk,
+            Self::VirtioRng => DeviceName::VirtioRng,
+            Self::VirtioConsole => DeviceName::VirtioConsole,
+        }
+    }
+
+    /// Returns the disk, if it is one.
+    #[must_use]
+    pub const fn disk(&self) -> Option<&Disk> {
+        match self {
+            Self::VirtioBlk(disk) => Some(disk),
+            Self::Pl011 | Self::Pvpanic | Self::Pl031 | Self::VirtioRng | Self::VirtioConsole => {
+                None
+            }
+        }
+    }
+
+    /// Tells whether the device takes one of the slots for virtio devices.
+    #[must_use]
+    pub const fn is_virtio(&self) -> bool {
+        match self {
+            Self::VirtioBlk(_) | Self::VirtioRng | Self::VirtioConsole => true,
+            Self::Pl011 | Self::Pvpanic | Self::Pl031 => false,
+        }
+    }
+}
+
+/// Tells whether a VM can have another device of this kind beside `others`.
+#[must_use]
+pub fn may_add(others: &[Device], name: DeviceName) -> bool {
+    name == DeviceName::VirtioBlk || others.iter().all(|other| other.name() != name)
 }
 
 /// What it means when a VM asks for a warm reset (PSCI SYSTEM_RESET2 with SYSTEM_WARM_RESET, DEN0022
@@ -154,9 +264,8 @@ impl VmDescription {
         IpaRange::new(map::RAM_BASE, self.memory)
     }
 
-    /// Tells whether the VM has `device`.
-    #[must_use]
-    pub fn has(&self, device: Device) -> bool {
-        self.devices.contains(&device)
+    /// Returns the disks, in the order of the description.
+    pub fn disks(&self) -> impl Iterator<Item = &Disk> {
+        self.devices.iter().filter_map(Device::disk)
     }
 }

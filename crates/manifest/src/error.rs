@@ -188,6 +188,23 @@ pub enum Problem {
         /// The name.
         name: &'static str,
     },
+    /// There are more devices than a VM can have.
+    TooManyDevices {
+        /// How many.
+        count: usize,
+    },
+    /// There are more virtio devices than slots with an interrupt.
+    TooManyVirtio {
+        /// How many.
+        count: usize,
+        /// How many there may be.
+        most: usize,
+    },
+    /// The image of a disk is empty.
+    EmptyDisk {
+        /// Its entry in the archive.
+        file: String,
+    },
     /// The number of shared peripheral interrupts is impossible.
     BadSpiCount {
         /// How many.
@@ -281,12 +298,24 @@ impl fmt::Display for Problem {
             Self::UnknownDevice { name } => {
                 write!(
                     f,
-                    " = {name:?}: no such device; there are pl011, pvpanic and pl031"
+                    " = {name:?}: no such device; there are pl011, pvpanic, pl031, virtio-blk, \
+                     virtio-rng and virtio-console"
                 )
             }
             Self::DuplicateDevice { name } => {
                 write!(f, " = {name:?}: the device is there twice; once is right")
             }
+            Self::TooManyDevices { count } => write!(
+                f,
+                ": {count} devices are too many; give at most {}",
+                limits::MAX_DEVICES
+            ),
+            Self::TooManyVirtio { count, most } => write!(
+                f,
+                ": there is room for {most} virtio devices with this number of interrupts, not for \
+                 {count}"
+            ),
+            Self::EmptyDisk { file } => write!(f, " = {file:?}: the image of a disk is empty"),
             Self::BadSpiCount { spis } => write!(
                 f,
                 " = {spis}: impossible number of interrupts; use a multiple of 32 from {} to 960, \

@@ -79,6 +79,8 @@ pub(crate) mod tree {
     pub(crate) const VM: &str = "vm";
     pub(crate) const FILE: &str = "file";
     pub(crate) const FORMAT: &str = "format";
+    pub(crate) const IMAGE: &str = "image";
+    pub(crate) const READ_ONLY: &str = "read-only";
     pub(crate) const LOAD_ADDRESS: &str = "load-address";
     pub(crate) const ENTRY: &str = "entry";
     pub(crate) const MEMORY_SIZE: &str = "memory-size";

@@ -24,7 +24,13 @@
 //!                 format = "image";           // or "flat", or "raw" with:
 //!                 // load-address, entry, memory-size: 64 bits each
 //!             };
-//!             devices { pl011 { }; pvpanic { }; };
+//!             devices {
+//!                 pl011 { };
+//!                 virtio-blk@0 {              // disks are counted
+//!                     image = "disk-0";
+//!                     read-only;              // absent: it can be written
+//!                 };
+//!             };
 //!         };
 //!     };
 //! };
@@ -48,9 +54,10 @@ mod read;
 mod validate;
 mod write;
 
-pub use boot::{BootFiles, boot_files, open};
+pub use boot::{BootFiles, boot_files, disk_memory, open};
 pub use description::{
-    Description, Device, Kernel, KernelFormat, Pinning, VmDescription, WarmReset, default_devices,
+    Description, Device, DeviceName, Disk, DiskAccess, Kernel, KernelFormat, Pinning,
+    VmDescription, WarmReset, default_devices, may_add,
 };
 pub use error::{ManifestError, Place, Problem};
 pub use key::Key;

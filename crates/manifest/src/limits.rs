@@ -23,6 +23,9 @@ pub const MAX_FILE_NAME: usize = 255;
 /// A VM's memory is a multiple of this many bytes: of the blocks that stage 2 maps.
 pub const MEMORY_GRANULE: u64 = BLOCK_2M;
 
+/// Most devices of one VM: one of each kind, and disks in the slots for virtio devices.
+pub const MAX_DEVICES: usize = 40;
+
 /// Bits of a guest-physical address, where the machine does not allow fewer.
 pub const MAX_IPA_BITS: u8 = 48;
 

@@ -8,7 +8,8 @@ use crate::error::{ManifestError, Place, Problem};
 use crate::key::{Key, tree};
 use crate::limits;
 use crate::{
-    COMPATIBLE, Description, Device, Kernel, KernelFormat, Pinning, VmDescription, WarmReset,
+    COMPATIBLE, Description, Device, DeviceName, Disk, DiskAccess, Kernel, KernelFormat, Pinning,
+    VmDescription, WarmReset, may_add,
 };
 use addr::{CpuId, Ipa, VmId};
 use alloc::format;
@@ -170,22 +171,50 @@ fn read_devices(reader: &Reader<'_>) -> Result<Vec<Device>, ManifestError> {
         return Err(reader.unknown(name, "the nodes of devices"));
     }
     for node in reader.node.children() {
-        let name = node.name();
-        let known = str::from_utf8(name).ok().and_then(Device::from_name);
-        let device = known.ok_or_else(|| {
-            let name = String::from_utf8_lossy(name).into_owned();
-            reader.place.error(Problem::UnknownDevice { name })
-        })?;
-        // This bounds the list too.
-        if devices.contains(&device) {
-            let name = device.name();
-            return Err(reader.place.error(Problem::DuplicateDevice { name }));
-        }
-        // No device has fields yet.
-        Reader::new(node, reader.place).check(&[], &[], "none")?;
+        let device = read_device(&Reader::new(node, reader.place), &devices)?;
         devices.push(device);
     }
     Ok(devices)
+}
+
+fn read_device(reader: &Reader<'_>, earlier: &[Device]) -> Result<Device, ManifestError> {
+    let unknown = || {
+        let name = String::from_utf8_lossy(reader.node.name()).into_owned();
+        reader.place.error(Problem::UnknownDevice { name })
+    };
+    let written = str::from_utf8(reader.node.name()).map_err(|_| unknown())?;
+    let kind = written.split_once('@').map_or(written, |(kind, _)| kind);
+    let name = DeviceName::from_name(kind).ok_or_else(unknown)?;
+    // These two bound the list.
+    if !may_add(earlier, name) {
+        let name = name.name();
+        return Err(reader.place.error(Problem::DuplicateDevice { name }));
+    }
+    if earlier.len() >= limits::MAX_DEVICES {
+        let count = earlier.len().saturating_add(1);
+        return Err(reader.place.error(Problem::TooManyDevices { count }));
+    }
+    if let Some(device) = Device::plain(name) {
+        if written != name.name() {
+            return Err(unknown());
+        }
+        reader.check(&[], &[], "none")?;
+        return Ok(device);
+    }
+    let disks = earlier.iter().filter(|device| device.disk().is_some());
+    if written != format!("{}@{:x}", name.name(), disks.count()) {
+        return Err(unknown());
+    }
+    reader.check(&[tree::IMAGE, tree::READ_ONLY], &[], "image, read-only")?;
+    let access = match reader.optional(tree::READ_ONLY) {
+        None => DiskAccess::ReadWrite,
+        Some([]) => DiskAccess::ReadOnly,
+        Some(value) => return Err(reader.wrong_form(tree::READ_ONLY, value.len(), "no value")),
+    };
+    Ok(Device::VirtioBlk(Disk {
+        image: reader.string(tree::IMAGE)?.to_string(),
+        access,
+    }))
 }
 
 /// A node, and the place that errors about it name.

@@ -2,9 +2,9 @@
 
 use crate::key::tree;
 use crate::{
-    Description, Device, FILE_NAME, Kernel, KernelFormat, Key, Machine, ManifestError, Pinning,
-    Place, Problem, VmDescription, WarmReset, boot_files, default_devices, from_dtb, limits, open,
-    to_dtb, validate,
+    Description, Device, DeviceName, Disk, DiskAccess, FILE_NAME, Kernel, KernelFormat, Key,
+    Machine, ManifestError, Pinning, Place, Problem, VmDescription, WarmReset, boot_files,
+    default_devices, from_dtb, limits, open, to_dtb, validate,
 };
 use addr::{CpuId, Ipa, VmId};
 use alloc::format;
@@ -41,6 +41,13 @@ fn vm(name: &str) -> VmDescription {
     }
 }
 
+fn disk(access: DiskAccess) -> Device {
+    Device::VirtioBlk(Disk {
+        image: "initrd-0".into(),
+        access,
+    })
+}
+
 fn two_vms() -> Description {
     let second = VmDescription {
         vcpus: 2,
@@ -55,7 +62,14 @@ fn two_vms() -> Description {
         initrd: None,
         cmdline: String::new(),
         pinning: Pinning::Fixed([7, 0].map(CpuId::new).into()),
-        devices: vec![Device::Pvpanic, Device::Pl011, Device::Pl031],
+        devices: vec![
+            Device::Pvpanic,
+            disk(DiskAccess::ReadWrite),
+            Device::Pl011,
+            Device::VirtioRng,
+            disk(DiskAccess::ReadOnly),
+            Device::Pl031,
+        ],
         warm_reset: WarmReset::Crash,
         ..vm("two")
     };
@@ -111,7 +125,11 @@ fn the_largest_description_survives_the_round_trip() {
         vcpus: limits::MAX_VCPUS,
         cmdline: "x".repeat(limits::MAX_CMDLINE),
         pinning: Pinning::Fixed((0..limits::MAX_VCPUS).map(CpuId::new).collect()),
-        devices: Device::ALL.into(),
+        devices: {
+            let mut devices = Vec::from(Device::PLAIN);
+            devices.resize(limits::MAX_DEVICES, disk(DiskAccess::ReadOnly));
+            devices
+        },
         ..vm(&format!("{index:0>31}"))
     };
     let mut description = Description {
@@ -239,9 +257,10 @@ fn memory_is_whole_blocks_that_exist() {
         key_error(0, Key::Memory, problem)
     );
     let mut description = two_vms();
-    description.vms[1].memory = 1538 * MIB;
+    // 2 MiB more stand for the disk that it can write.
+    description.vms[1].memory = 1536 * MIB;
     let problem = Problem::TooLittleRam {
-        bytes: 1538 * MIB,
+        bytes: 1536 * MIB,
         total: 2050 * MIB,
         available: 2048 * MIB,
     };
@@ -578,11 +597,15 @@ fn keys_and_devices_are_found_by_their_names() {
     for key in Key::ALL {
         assert_eq!(Key::from_name(key.name()), Some(key));
     }
-    for device in Device::ALL {
-        assert_eq!(Device::from_name(device.name()), Some(device));
+    for name in DeviceName::ALL {
+        assert_eq!(DeviceName::from_name(name.name()), Some(name));
+        assert_eq!(Device::plain(name).is_none(), name == DeviceName::VirtioBlk);
     }
-    assert_eq!(Device::from_name("pl031"), Some(Device::Pl031));
-    assert_eq!(Device::from_name("pl061"), None);
+    for device in Device::PLAIN {
+        assert_eq!(Device::plain(device.name()), Some(device));
+    }
+    assert_eq!(DeviceName::from_name("pl031"), Some(DeviceName::Pl031));
+    assert_eq!(DeviceName::from_name("pl061"), None);
     for meaning in WarmReset::ALL {
         assert_eq!(WarmReset::from_name(meaning.name()), Some(meaning));
     }
@@ -638,4 +661,75 @@ fn errors_say_where_what_and_what_would_be_right() {
     for (error, text) in texts {
         assert_eq!(error.to_string(), text);
     }
+}
+
+#[test]
+fn disks_are_checked() {
+    let file = |image: &str| {
+        Device::VirtioBlk(Disk {
+            image: image.into(),
+            access: DiskAccess::ReadWrite,
+        })
+    };
+    assert_eq!(
+        error_after(|vm| vm.devices.push(file("absent"))),
+        key_error(
+            0,
+            Key::Devices,
+            Problem::MissingFile {
+                file: "absent".into()
+            }
+        )
+    );
+    let all = vec![file("initrd-0"); 33];
+    assert_eq!(
+        error_after(|vm| vm.devices = all.clone()),
+        key_error(
+            0,
+            Key::Devices,
+            Problem::TooManyVirtio {
+                count: 33,
+                most: 32
+            }
+        )
+    );
+    assert_eq!(
+        error_after(|vm| {
+            vm.spis = 32;
+            vm.devices = all[..17].into();
+        }),
+        key_error(
+            0,
+            Key::Devices,
+            Problem::TooManyVirtio {
+                count: 17,
+                most: 16
+            }
+        )
+    );
+    let many = vec![file("initrd-0"); limits::MAX_DEVICES + 1];
+    let count = many.len();
+    let error = key_error(0, Key::Devices, Problem::TooManyDevices { count });
+    let mut description = two_vms();
+    description.vms[0].devices = many;
+    assert_eq!(check(&description), Err(error.clone()));
+    assert_eq!(from_dtb(&to_dtb(&description)), Err(error));
+}
+
+#[test]
+fn what_is_written_to_disks_counts_as_memory() {
+    let mut description = two_vms();
+    let exact = Machine {
+        ram_bytes: Some(1024 * MIB + 2 * MIB),
+        ..MACHINE
+    };
+    // The second VM has one disk that it writes, and one that it does not.
+    assert_eq!(check_on(&description, &exact), Ok(()));
+    description.vms[0].devices.push(disk(DiskAccess::ReadOnly));
+    assert_eq!(check_on(&description, &exact), Ok(()));
+    description.vms[0].devices.push(disk(DiskAccess::ReadWrite));
+    assert!(matches!(
+        check_on(&description, &exact).unwrap_err().problem,
+        Problem::TooLittleRam { .. }
+    ));
 }

@@ -2,9 +2,10 @@
 
 use crate::error::{ManifestError, Place, Problem, most_memory};
 use crate::key::Key;
-use crate::{Description, Pinning, VmDescription, boot_files, limits};
+use crate::{Description, Pinning, VmDescription, boot_files, disk_memory, limits, may_add};
 use addr::VmId;
 use archive::Archive;
+use guest_image::map;
 
 /// What the machine has. The host tool may not know; at boot everything is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,8 +43,8 @@ pub fn validate(
         check_memory(number, vm, machine)?;
         check_cmdline(number, vm)?;
         check_devices(number, vm)?;
-        totals.add(number, vm, machine)?;
-        boot_files(number, vm, archive)?;
+        let files = boot_files(number, vm, archive)?;
+        totals.add(number, vm, disk_memory(vm, &files), machine)?;
     }
     Ok(())
 }
@@ -122,12 +123,23 @@ fn check_cmdline(number: VmId, vm: &VmDescription) -> Result<(), ManifestError> 
 }
 
 fn check_devices(number: VmId, vm: &VmDescription) -> Result<(), ManifestError> {
+    let place = Place::Key(number, Key::Devices);
     for (index, device) in vm.devices.iter().enumerate() {
-        if vm.devices.iter().take(index).any(|other| other == device) {
-            let name = device.name();
-            let place = Place::Key(number, Key::Devices);
+        let earlier = vm.devices.get(..index).unwrap_or_default();
+        if !may_add(earlier, device.name()) {
+            let name = device.name().name();
             return Err(place.error(Problem::DuplicateDevice { name }));
         }
+    }
+    let count = vm.devices.len();
+    if count > limits::MAX_DEVICES {
+        return Err(place.error(Problem::TooManyDevices { count }));
+    }
+    let count = vm.devices.iter().filter(|it| it.is_virtio()).count();
+    let interrupts = u32::from(vm.spis).saturating_sub(map::VIRTIO_FIRST_SPI);
+    let most = usize::from(map::VIRTIO_SLOTS).min(usize::try_from(interrupts).unwrap_or(0));
+    if count > most {
+        return Err(place.error(Problem::TooManyVirtio { count, most }));
     }
     if !limits::is_spi_count(vm.spis) {
         let spis = u64::from(vm.spis);
@@ -148,10 +160,11 @@ impl Totals {
         &mut self,
         number: VmId,
         vm: &VmDescription,
+        disks: u64,
         machine: &Machine,
     ) -> Result<(), ManifestError> {
         self.vcpus = self.vcpus.saturating_add(u32::from(vm.vcpus));
-        self.memory = self.memory.saturating_add(vm.memory);
+        self.memory = self.memory.saturating_add(vm.memory).saturating_add(disks);
         if self.vcpus > limits::MAX_TOTAL_VCPUS {
             let total = self.vcpus;
             return Err(Place::Key(number, Key::Vcpus).error(Problem::TooManyVcpus { total }));

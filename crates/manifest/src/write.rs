@@ -1,7 +1,7 @@
 //! Writes a description as a device tree.
 
 use crate::key::{Key, tree};
-use crate::{COMPATIBLE, Description, KernelFormat, Pinning, VmDescription};
+use crate::{COMPATIBLE, Description, Disk, DiskAccess, KernelFormat, Pinning, VmDescription};
 use alloc::format;
 use alloc::vec::Vec;
 use dtoolkit::ToPropertyValue;
@@ -41,11 +41,30 @@ fn vm_node(index: usize, vm: &VmDescription) -> DeviceTreeNode {
     }
     vm_node.add_child(kernel_node(vm));
     let mut devices = node(Key::Devices.name());
+    let mut disks = 0_usize;
     for device in &vm.devices {
-        devices.add_child(node(device.name()));
+        let name = device.name().name();
+        devices.add_child(match device.disk() {
+            None => node(name),
+            Some(disk) => {
+                let node = disk_node(&format!("{name}@{disks:x}"), disk);
+                disks = disks.saturating_add(1);
+                node
+            }
+        });
     }
     vm_node.add_child(devices);
     vm_node
+}
+
+fn disk_node(name: &str, disk: &Disk) -> DeviceTreeNode {
+    let mut node = node(name);
+    set(&mut node, tree::IMAGE, disk.image.as_str());
+    match disk.access {
+        DiskAccess::ReadWrite => {}
+        DiskAccess::ReadOnly => set(&mut node, tree::READ_ONLY, [0_u8; 0]),
+    }
+    node
 }
 
 fn kernel_node(vm: &VmDescription) -> DeviceTreeNode {

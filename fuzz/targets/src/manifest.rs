@@ -70,7 +70,16 @@ pub(crate) fn descriptions() -> Vec<Description> {
         initrd: Some("initrd-0".into()),
         cmdline: "console=ttyAMA0".into(),
         pinning: Pinning::Fixed(vec![CpuId::new(0), CpuId::new(1)]),
-        devices: vec![Device::Pl011, Device::Pvpanic, Device::Pl031],
+        devices: vec![
+            Device::Pl011,
+            Device::VirtioBlk(Disk {
+                image: "initrd-0".into(),
+                access: DiskAccess::ReadOnly,
+            }),
+            Device::Pvpanic,
+            Device::Pl031,
+            Device::VirtioRng,
+        ],
         spis: 64,
         warm_reset: WarmReset::Crash,
     };

@@ -3,13 +3,13 @@
 use crate::error::{PackError, SourcePlace};
 use crate::files::unpack_kernel;
 use crate::size::parse_size;
-use crate::source::{Source, SourceVm};
+use crate::source::{Source, SourceDevice, SourceVm};
 use crate::value::Located;
 use addr::BLOCK_2M;
 use archive::Writer;
 use manifest::{
-    Description, FILE_NAME, Kernel, KernelFormat, Key, Machine, ManifestError, Pinning, Place,
-    Problem, VmDescription, WarmReset, default_devices, limits, to_dtb,
+    Description, Device, Disk, FILE_NAME, Kernel, KernelFormat, Key, Machine, ManifestError,
+    Pinning, Place, Problem, VmDescription, WarmReset, default_devices, limits, to_dtb,
 };
 use std::collections::BTreeMap;
 use std::fs;
@@ -38,6 +38,8 @@ pub enum FileRole {
     Kernel,
     /// An initial file system.
     Initrd,
+    /// The image of a disk.
+    Disk,
 }
 
 /// Finds the file that a symbolic name, one without `/` and `.`, stands for. The error says what is
@@ -141,10 +143,15 @@ fn describe(vm: &SourceVm, files: &mut Files<'_>) -> Result<VmDescription, PackE
             .pinning
             .as_ref()
             .map_or(Pinning::Floating, |cpus| Pinning::Fixed(cpus.value.clone())),
-        devices: vm
-            .devices
-            .as_ref()
-            .map_or_else(default_devices, |devices| devices.value.clone()),
+        devices: match &vm.devices {
+            Some(devices) => {
+                let devices = devices.value.iter();
+                devices
+                    .map(|it| files.device(it))
+                    .collect::<Result<_, _>>()?
+            }
+            None => default_devices(),
+        },
         spis: vm
             .spis
             .as_ref()
@@ -164,6 +171,8 @@ struct Files<'a> {
     kernels: BTreeMap<PathBuf, Kernel>,
     /// Names of the initial file systems in the archive.
     initrds: BTreeMap<PathBuf, String>,
+    /// Names of the disks' images in the archive.
+    disks: BTreeMap<PathBuf, String>,
     /// Name and bytes of all files, in the order of the archive.
     contents: Vec<(String, Vec<u8>)>,
 }
@@ -175,6 +184,7 @@ impl<'a> Files<'a> {
             folder,
             kernels: BTreeMap::new(),
             initrds: BTreeMap::new(),
+            disks: BTreeMap::new(),
             contents: Vec::new(),
         }
     }
@@ -206,11 +216,38 @@ impl<'a> Files<'a> {
         Ok(file)
     }
 
+    fn device(&mut self, written: &SourceDevice) -> Result<Device, PackError> {
+        match written {
+            SourceDevice::Plain(device) => Ok(device.clone()),
+            SourceDevice::Disk { image, access } => Ok(Device::VirtioBlk(Disk {
+                image: self.disk(image)?,
+                access: *access,
+            })),
+        }
+    }
+
+    fn disk(&mut self, written: &Located<String>) -> Result<String, PackError> {
+        let path = self.path(FileRole::Disk, written)?;
+        if let Some(file) = self.disks.get(&path) {
+            return Ok(file.clone());
+        }
+        let bytes = read(Key::Devices, written, &path)?;
+        if bytes.is_empty() {
+            let problem = "the image of a disk is empty";
+            return Err(file_error(Key::Devices, written, problem));
+        }
+        let file = format!("disk-{}", self.disks.len());
+        self.contents.push((file.clone(), bytes));
+        self.disks.insert(path, file.clone());
+        Ok(file)
+    }
+
     /// Finds the file that the user means.
     fn path(&self, role: FileRole, written: &Located<String>) -> Result<PathBuf, PackError> {
         let key = match role {
             FileRole::Kernel => Key::Kernel,
             FileRole::Initrd => Key::Initrd,
+            FileRole::Disk => Key::Devices,
         };
         let name = &written.value;
         if name.is_empty() {

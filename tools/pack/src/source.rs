@@ -4,7 +4,7 @@ use crate::error::{PackError, SourcePlace};
 use crate::size::parse_size;
 use crate::value::{Document, Item, Located};
 use addr::CpuId;
-use manifest::{Device, Key, WarmReset, limits};
+use manifest::{Device, DeviceName, DiskAccess, Key, WarmReset, limits, may_add};
 use std::fs;
 use std::path::{Path, PathBuf};
 use toml::de::DeTable;
@@ -31,9 +31,35 @@ pub(crate) struct SourceVm {
     pub(crate) cmdline: Option<Located<String>>,
     pub(crate) vcpus: Option<Located<u16>>,
     pub(crate) pinning: Option<Located<Vec<CpuId>>>,
-    pub(crate) devices: Option<Located<Vec<Device>>>,
+    pub(crate) devices: Option<Located<Vec<SourceDevice>>>,
     pub(crate) spis: Option<Located<u16>>,
     pub(crate) warm_reset: Option<Located<WarmReset>>,
+}
+
+/// A device as it stands in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum SourceDevice {
+    /// One that has nothing but a name.
+    Plain(Device),
+    /// A disk.
+    Disk {
+        /// The path of its image.
+        image: Located<String>,
+        access: DiskAccess,
+    },
+}
+
+impl SourceDevice {
+    /// Returns the device as far as it is known; the image has no name in the archive yet.
+    fn device(&self) -> Device {
+        match self {
+            Self::Plain(device) => device.clone(),
+            Self::Disk { image, access } => Device::VirtioBlk(manifest::Disk {
+                image: image.value.clone(),
+                access: *access,
+            }),
+        }
+    }
 }
 
 const KEYS: &str =
@@ -182,39 +208,74 @@ fn read_warm_reset(item: &Item<'_>) -> Result<Located<WarmReset>, PackError> {
 fn read_devices(
     document: &Document<'_>,
     item: &Item<'_>,
-) -> Result<Located<Vec<Device>>, PackError> {
+) -> Result<Located<Vec<SourceDevice>>, PackError> {
     let form = "must be a list of names, such as [\"pl011\", \"pvpanic\"]";
-    let mut devices = Vec::new();
+    let mut devices: Vec<SourceDevice> = Vec::new();
+    let mut earlier: Vec<Device> = Vec::new();
     for element in item.list(document, form)? {
         let device = read_device(document, &element)?;
-        if devices.contains(&device) {
+        if !may_add(&earlier, device.device().name()) {
             return Err(element.error("the device is there twice; once is right"));
         }
+        earlier.push(device.device());
         devices.push(device);
     }
     Ok(item.located(devices))
 }
 
-/// Reads a device: its name, or a table with the name and the device's own keys, of which no device
-/// has any yet.
-fn read_device(document: &Document<'_>, element: &Item<'_>) -> Result<Device, PackError> {
+/// Reads a device: its name, or a table with the name and the device's own keys.
+fn read_device(document: &Document<'_>, element: &Item<'_>) -> Result<SourceDevice, PackError> {
     let Some(table) = element.value.as_table() else {
-        return device_called(element);
+        return finish_device(element, device_called(element)?, None, None);
     };
-    let mut device = None;
+    let (mut name, mut image, mut access) = (None, None, None);
     for item in document.items(table) {
         match item.key {
-            "name" => device = Some(device_called(&item)?),
-            _ => return Err(item.error("unknown key; a device has only a name")),
+            "name" => name = Some(device_called(&item)?),
+            "image" => image = Some(item),
+            "read-only" => access = Some(item),
+            _ => {
+                return Err(item.error(
+                    "unknown key; a device has a name, and a disk (virtio-blk) image and read-only",
+                ));
+            }
         }
     }
-    device.ok_or_else(|| element.error("a device needs a name, such as { name = \"pl011\" }"))
+    let Some(name) = name else {
+        return Err(element.error("a device needs a name, such as { name = \"pl011\" }"));
+    };
+    finish_device(element, name, image, access)
 }
 
-fn device_called(item: &Item<'_>) -> Result<Device, PackError> {
+fn finish_device(
+    element: &Item<'_>,
+    name: DeviceName,
+    image: Option<Item<'_>>,
+    access: Option<Item<'_>>,
+) -> Result<SourceDevice, PackError> {
+    if let Some(device) = Device::plain(name) {
+        return match image.or(access) {
+            Some(item) => Err(item.error("only a disk (virtio-blk) has this key")),
+            None => Ok(SourceDevice::Plain(device)),
+        };
+    }
+    let example = "a disk needs an image, such as { name = \"virtio-blk\", image = \"disk.img\" }";
+    let image = image.ok_or_else(|| element.error(example))?.string()?;
+    let access = match access.map(|item| (item.value.as_bool(), item)) {
+        None | Some((Some(false), _)) => DiskAccess::ReadWrite,
+        Some((Some(true), _)) => DiskAccess::ReadOnly,
+        Some((None, item)) => return Err(item.error("must be true or false")),
+    };
+    Ok(SourceDevice::Disk { image, access })
+}
+
+fn device_called(item: &Item<'_>) -> Result<DeviceName, PackError> {
     let name = item.string()?.value;
-    match Device::from_name(&name) {
+    match DeviceName::from_name(&name) {
         Some(device) => Ok(device),
-        None => Err(item.error("no such device; there are pl011, pvpanic and pl031")),
+        None => Err(item.error(
+            "no such device; there are pl011, pvpanic, pl031, virtio-blk, virtio-rng and \
+             virtio-console",
+        )),
     }
 }

@@ -329,8 +329,8 @@ fn errors_say_where_what_and_what_would_be_right() {
         ),
         (
             "devices = [\n  \"pl011\",\n  \"pl101\",\n]",
-            "test.toml:7: devices = \"pl101\": no such device; there are pl011, pvpanic and \
-             pl031",
+            "test.toml:7: devices = \"pl101\": no such device; there are pl011, pvpanic, pl031, \
+             virtio-blk, virtio-rng and virtio-console",
         ),
         (
             "devices = [\"pl031\", { name = \"pl031\" }]",
@@ -342,7 +342,8 @@ fn errors_say_where_what_and_what_would_be_right() {
         ),
         (
             "devices = [{ name = \"pl011\", port = 1 }]",
-            "test.toml:5: port = 1: unknown key; a device has only a name",
+            "test.toml:5: port = 1: unknown key; a device has a name, and a disk (virtio-blk) image \
+             and read-only",
         ),
         (
             "spis = 33",
@@ -593,5 +594,73 @@ proptest! {
     #[test]
     fn h5_any_text_is_a_description_or_an_error(text in "\\PC{0,200}") {
         let _ = parse_toml("test.toml", &text, Path::new(""));
+    }
+}
+
+#[test]
+fn disks_are_packed_once_and_come_in_order() {
+    let folder = Folder::new("disks");
+    folder.write("one.img", &[1; 1000]);
+    folder.write("two.img", &[2; 513]);
+    let text = format!(
+        "{MINIMAL}\ndevices = [\"pl011\", {{ name = \"virtio-blk\", image = \"two.img\" }}, \
+         \"virtio-rng\", {{ name = \"virtio-blk\", image = \"one.img\", read-only = true }}, \
+         {{ name = \"virtio-blk\", image = \"./two.img\", read-only = false }}]"
+    );
+    let packed = folder.pack(&text).unwrap();
+    let disk = |image: &str, access| {
+        Device::VirtioBlk(manifest::Disk {
+            image: image.into(),
+            access,
+        })
+    };
+    use manifest::DiskAccess::{ReadOnly, ReadWrite};
+    assert_eq!(
+        packed.description.vms[0].devices,
+        [
+            Device::Pl011,
+            disk("disk-0", ReadWrite),
+            Device::VirtioRng,
+            disk("disk-1", ReadOnly),
+            disk("disk-0", ReadWrite),
+        ]
+    );
+    let (archive, _) = manifest::open(&packed.archive).unwrap();
+    assert_eq!(archive.find("disk-0").unwrap().data, [2; 513]);
+    assert_eq!(archive.find("disk-1").unwrap().data, [1; 1000]);
+}
+
+#[test]
+fn what_is_wrong_with_a_disk_is_said() {
+    let folder = Folder::new("wrong-disks");
+    folder.write("empty.img", &[]);
+    for (devices, problem) in [
+        ("\"virtio-blk\"", "a disk needs an image"),
+        ("{ name = \"virtio-blk\" }", "a disk needs an image"),
+        (
+            "{ name = \"virtio-blk\", image = 3 }",
+            "must be a text in quotes",
+        ),
+        (
+            "{ name = \"virtio-blk\", image = \"empty.img\" }",
+            "the image of a disk is empty",
+        ),
+        (
+            "{ name = \"virtio-blk\", image = \"absent.img\" }",
+            "can't be read",
+        ),
+        (
+            "{ name = \"virtio-blk\", image = \"flat.bin\", read-only = \"yes\" }",
+            "must be true or false",
+        ),
+        (
+            "{ name = \"virtio-rng\", image = \"flat.bin\" }",
+            "only a disk (virtio-blk) has this key",
+        ),
+        ("\"virtio-rng\", \"virtio-rng\"", "there twice"),
+    ] {
+        let text = format!("{MINIMAL}\ndevices = [{devices}]");
+        let error = folder.pack(&text).unwrap_err().to_string();
+        assert!(error.contains(problem), "{devices}: {error}");
     }
 }

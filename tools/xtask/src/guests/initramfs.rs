@@ -9,7 +9,13 @@ use std::str::FromStr;
 
 /// Kernel modules that the guest loads at boot where its kernel has them as modules; what they
 /// depend on is loaded before them. A device that needs a driver adds a line here.
-pub(crate) const MODULES: [&str; 1] = ["pvpanic-mmio"];
+pub(crate) const MODULES: [&str; 5] = [
+    "pvpanic-mmio",
+    "virtio-mmio",
+    "virtio-blk",
+    "virtio-rng",
+    "virtio-console",
+];
 
 /// The first process. `bulkhead.run="WORDS"` on the kernel's command line runs a shell command
 /// instead of the interactive shell.

@@ -10,7 +10,7 @@ pub(crate) mod modules;
 
 use crate::cli::GuestsOptions;
 use crate::paths;
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use debian::DebianGuest;
 use pack::FileRole;
 use std::path::PathBuf;
@@ -40,7 +40,12 @@ pub(crate) fn resolve(role: FileRole, name: &str) -> Result<PathBuf> {
     match role {
         FileRole::Kernel => Ok(guest.kernel()),
         FileRole::Initrd => initramfs::build(&guest, &[]),
+        FileRole::Disk => no_disk(name),
     }
+}
+
+fn no_disk<T>(name: &str) -> Result<T> {
+    bail!("`{name}` is no disk that can be fetched; use a path such as ./{name}")
 }
 
 /// Returns the suite that a symbolic name chooses.
@@ -48,6 +53,7 @@ fn suite_of(role: FileRole, name: &str) -> Result<&str> {
     let known = match role {
         FileRole::Kernel => "debian",
         FileRole::Initrd => "busybox",
+        FileRole::Disk => return no_disk(name),
     };
     let (kind, suite) = name.split_once(':').unwrap_or((name, DEFAULT_SUITE));
     ensure!(
