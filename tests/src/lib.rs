@@ -19,8 +19,8 @@ mod programs;
 mod setup;
 
 pub use console::{Console, Ending};
-pub use programs::run_image;
-pub use setup::{Setup, Vm};
+pub use programs::{log_folder, run_image};
+pub use setup::{DiskAccess, Setup, Vm};
 
 use std::time::Duration;
 

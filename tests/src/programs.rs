@@ -11,7 +11,7 @@ pub(crate) fn workspace() -> &'static Path {
 }
 
 /// Returns the folder that logs and descriptions are written to.
-pub(crate) fn log_folder() -> PathBuf {
+pub fn log_folder() -> PathBuf {
     let folder = match std::env::var_os("BULKHEAD_LOGS") {
         Some(folder) => folder.into(),
         None => target_folder().join("system-test-logs"),

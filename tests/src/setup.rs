@@ -2,6 +2,7 @@
 
 use crate::{Console, is_native, programs};
 use std::fmt::Write;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -23,6 +24,15 @@ enum Clock {
     Instructions,
 }
 
+/// What a VM may do with a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiskAccess {
+    /// Read and write.
+    ReadWrite,
+    /// Read.
+    ReadOnly,
+}
+
 /// A VM of a [`Setup`].
 #[derive(Clone, Debug)]
 pub struct Vm {
@@ -34,6 +44,8 @@ pub struct Vm {
     cmdline: String,
     pinning: Option<Vec<u16>>,
     devices: &'static [&'static str],
+    /// More devices, as they stand in a description.
+    more_devices: Vec<String>,
     warm_reset: &'static str,
     spis: Option<u16>,
 }
@@ -52,6 +64,7 @@ impl Vm {
             cmdline: "console=ttyAMA0 panic=-1 reboot=panic_warm".to_owned(),
             pinning: None,
             devices: &["pl011", "pvpanic", "pl031"],
+            more_devices: Vec::new(),
             warm_reset: "crash",
             spis: None,
         }
@@ -69,6 +82,7 @@ impl Vm {
             cmdline: format!("case={case}"),
             pinning: None,
             devices: &["pl011", "pvpanic"],
+            more_devices: Vec::new(),
             warm_reset: "reset",
             spis: None,
         }
@@ -114,6 +128,23 @@ impl Vm {
         self
     }
 
+    /// Adds a device that has nothing but a name.
+    #[must_use]
+    pub fn device(mut self, name: &str) -> Self {
+        self.more_devices.push(format!("{name:?}"));
+        self
+    }
+
+    /// Adds a disk with this image.
+    #[must_use]
+    pub fn disk(mut self, image: &Path, access: DiskAccess) -> Self {
+        let read_only = access == DiskAccess::ReadOnly;
+        self.more_devices.push(format!(
+            "{{ name = \"virtio-blk\", image = {image:?}, read-only = {read_only} }}"
+        ));
+        self
+    }
+
     /// Adds words to the kernel's command line.
     #[must_use]
     pub fn words(mut self, words: &str) -> Self {
@@ -132,14 +163,18 @@ impl Vm {
             cmdline,
             pinning,
             devices,
+            more_devices,
             warm_reset,
             spis,
         } = self;
+        let plain = devices.iter().map(|name| format!("{name:?}"));
+        let devices: Vec<String> = plain.chain(more_devices.iter().cloned()).collect();
+        let devices = devices.join(", ");
         // Writing to a string can't fail.
         let _ = writeln!(
             text,
             "[[vm]]\nname = {name:?}\nvcpus = {vcpus}\nmemory = {memory:?}\nkernel = {kernel:?}\n\
-             cmdline = {cmdline:?}\ndevices = {devices:?}\n\
+             cmdline = {cmdline:?}\ndevices = [{devices}]\n\
              warm-reset = {warm_reset:?}"
         );
         if let Some(initrd) = initrd {

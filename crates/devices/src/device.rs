@@ -1,8 +1,6 @@
 //! All kinds of devices as one type.
 
-use crate::{
-    Pl011, Pl031, Pl061, Pvpanic, VirtioBalloon, VirtioBlk, VirtioConsole, VirtioRng,
-};
+use crate::{Pl011, Pl031, Pl061, Pvpanic, VirtioBalloon, VirtioBlk, VirtioConsole, VirtioRng};
 use device_model::{Host, MmioDevice, Model};
 use virtio::VirtioMmio;
 

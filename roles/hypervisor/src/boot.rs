@@ -1,6 +1,7 @@
 //! From the archive to VMs that are ready to be loaded.
 
 use crate::console::{ConsoleState, log};
+use crate::disk::Store;
 use crate::load::{Copy, Images, Load};
 use crate::shared::{Hypervisor, Interrupts};
 use crate::vcpu::Vcpu;
@@ -15,12 +16,16 @@ use bulkhead_core::{Mailbox, Scheduler};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64};
 use device_model::{Bus, BusError, Counters, LineGate, Slot, TimeBase};
+use devices::virtio_blk::image::CopyOnWrite;
+use devices::{VirtioBlk, VirtioConsole, VirtioRng};
 use guest_dtb::{DeviceKind, GuestDevice, GuestDtbError, GuestMachine};
 use guest_image::map;
 use id_registers::{GuestFeatures, HostIdRegisters};
 use lock::Lock;
-use machine::Hardware;
-use manifest::{Description, Device, Machine, ManifestError, Pinning, VmDescription};
+use machine::{Hardware, Random};
+use manifest::{
+    BootFiles, Description, Device, DiskAccess, Machine, ManifestError, Pinning, VmDescription,
+};
 use memory_owner::{Account, AllocateError, Contents, MemoryOwner, Owner, Setup, SetupError};
 use smccc_dispatch::Drbg;
 use stage2::{
@@ -28,6 +33,10 @@ use stage2::{
     VmidError, VmidTable, VmidWidth,
 };
 use vgic::{Config, ConfigError, Distributor, RedistributorRegion};
+use virtio::VirtioMmio;
+
+/// Most queues of a disk; it has as many as its VM has vCPUs.
+const MOST_DISK_QUEUES: u16 = 4;
 
 /// What the image knows of the machine.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +81,7 @@ pub enum BootError {
     DeviceTree { vm: VmId, error: GuestDtbError },
     DeviceTreeSize { vm: VmId, bytes: usize },
     Range(RangeError),
+    NoSlot { vm: VmId },
 }
 
 impl fmt::Display for BootError {
@@ -93,6 +103,7 @@ impl fmt::Display for BootError {
                 "VM number {vm}: the device tree has {bytes} bytes, which is too large for its place"
             ),
             Self::Range(error) => error.fmt(f),
+            Self::NoSlot { vm } => write!(f, "VM number {vm}: too many virtio devices"),
         }
     }
 }
@@ -163,6 +174,14 @@ pub fn boot<H: Hardware>(
             hypervisor.begin_load(vm, Load::first());
         }
     }
+    let wants_random = |device: &Device| *device == Device::VirtioRng;
+    if description
+        .vms
+        .iter()
+        .any(|vm| vm.devices.iter().any(wants_random))
+    {
+        warn_of_random_numbers(hw, hypervisor);
+    }
     let cpus = input.cpus;
     let left = hypervisor.unused_memory() >> 20;
     log(
@@ -176,15 +195,47 @@ pub fn boot<H: Hardware>(
 
 /// Fills `bytes` with random numbers; `None` if the machine has none.
 pub(crate) fn random_seed(hypervisor: &Hypervisor, bytes: &mut [u8]) -> Option<()> {
-    let mut random = hypervisor.random.lock();
-    let source = random.as_mut()?;
+    hypervisor.random.lock().as_mut()?.fill(bytes);
+    Some(())
+}
+
+/// Fills the first of `bytes` with random numbers, of the CPU's own source, else of the generator
+/// that the board has seeded; returns how many.
+pub(crate) fn random_bytes<H: Hardware>(
+    hypervisor: &Hypervisor,
+    hw: &mut H,
+    bytes: &mut [u8],
+) -> usize {
+    let mut done = 0_usize;
     for chunk in bytes.chunks_mut(8) {
-        let value = smccc_dispatch::Entropy::random(source)?.to_le_bytes();
-        for (byte, value) in chunk.iter_mut().zip(value) {
-            *byte = value;
+        match hw.random() {
+            Random::Bits(bits) => {
+                for (byte, value) in chunk.iter_mut().zip(bits.to_le_bytes()) {
+                    *byte = value;
+                }
+                done = done.saturating_add(chunk.len());
+            }
+            Random::Exhausted => return done,
+            Random::Absent => {
+                return random_seed(hypervisor, bytes).map_or(0, |()| bytes.len());
+            }
         }
     }
-    Some(())
+    done
+}
+
+/// Says where the random numbers of virtio-rng come from, if that is not the CPU.
+fn warn_of_random_numbers<H: Hardware>(hw: &mut H, hypervisor: &Hypervisor) {
+    if hw.random() != Random::Absent {
+        return;
+    }
+    let message = match *hypervisor.random.lock() {
+        Some(_) => {
+            "virtio-rng: the CPU has no random numbers, so they are made of the board's seed"
+        }
+        None => "virtio-rng: this machine has no source of random numbers, so guests get none",
+    };
+    log(hw, format_args!("{message}"));
 }
 
 fn take_stock(input: &BootInput<'_>, description: &Description) -> Result<MemoryOwner, BootError> {
@@ -253,17 +304,18 @@ impl Maker<'_> {
         &self,
         hw: &mut H,
         memory: &mut MemoryOwner,
-        files: &manifest::BootFiles<'static>,
+        files: &BootFiles<'static>,
     ) -> Result<Arc<Vm>, BootError> {
         let vm = self.id;
         let ram = self.description.ram().map_err(BootError::Range)?;
-        let pieces = self.allocate(memory, ram)?;
+        let pieces = self.allocate(memory, ram.start().get(), ram.size())?;
         let mut tree =
             Stage2::new(hw, self.geometry).map_err(|error| BootError::Stage2 { vm, error })?;
         for piece in &pieces {
             self.map(hw, &mut tree, piece)?;
         }
-        let (devices, attached) = self.devices()?;
+        let stores = self.stores(memory, files)?;
+        let (devices, attached) = self.devices(stores)?;
         let bus = self.bus(&devices)?;
         let vcpu_count = self.description.vcpus;
         let config = Config {
@@ -288,9 +340,7 @@ impl Maker<'_> {
             gic: Lock::new(Gic { distributor, gates }),
             redistributors: RedistributorRegion::new(vcpu_count),
             bus,
-            console: devices
-                .iter()
-                .position(|device| device.kind == DeviceKind::Pl011),
+            console: self.console(),
             devices: attached,
             stage2: Lock::new(tree),
             stage2_root,
@@ -311,19 +361,57 @@ impl Maker<'_> {
         Ok(made)
     }
 
-    /// Takes memory for the VM. It stays the hypervisor's until it has been zeroed, before the VM is
-    /// loaded.
-    fn allocate(&self, memory: &mut MemoryOwner, ram: IpaRange) -> Result<Vec<Piece>, BootError> {
+    /// Returns the place of the device that the operator types for.
+    fn console(&self) -> Option<usize> {
+        let place = |wanted: &Device| self.description.devices.iter().position(|it| it == wanted);
+        place(&Device::Pl011).or_else(|| place(&Device::VirtioConsole))
+    }
+
+    /// Makes the stores of the VM's disks, in order. Overlays stay the hypervisor's: no guest sees them
+    /// but by copies of what was put there, so that they need not be zeroed.
+    fn stores(
+        &self,
+        memory: &mut MemoryOwner,
+        files: &BootFiles<'static>,
+    ) -> Result<Vec<Store>, BootError> {
+        let mut stores = Vec::new();
+        for (disk, entry) in self.description.disks().zip(&files.disks) {
+            let size = u64::try_from(entry.data.len()).unwrap_or(u64::MAX);
+            let (changes, overlay) = match disk.access {
+                DiskAccess::ReadOnly => (None, Vec::new()),
+                DiskAccess::ReadWrite => {
+                    let blocks = addr::align_up(size, addr::BLOCK_2M).unwrap_or(u64::MAX);
+                    let overlay = self.allocate(memory, 0, blocks)?;
+                    (Some(Lock::new(CopyOnWrite::new(size))), overlay)
+                }
+            };
+            stores.push(Store {
+                image: entry.data,
+                changes,
+                overlay,
+            });
+        }
+        Ok(stores)
+    }
+
+    /// Takes `size` bytes of memory, for what begins at `start`. It is the hypervisor's; a guest's own
+    /// memory is zeroed and given to it before it is loaded.
+    fn allocate(
+        &self,
+        memory: &mut MemoryOwner,
+        start: u64,
+        size: u64,
+    ) -> Result<Vec<Piece>, BootError> {
         let vm = self.id;
         let mut pieces: Vec<Piece> = Vec::new();
         let mut done = 0;
-        while done < ram.size() {
-            let left = ram.size().saturating_sub(done);
+        while done < size {
+            let left = size.saturating_sub(done);
             let range = memory
                 .claim_blocks(Owner::Hypervisor, left)
                 .map_err(|error| BootError::OutOfMemory { vm, error })?;
             pieces.push(Piece {
-                ipa: Ipa::new(ram.start().get().saturating_add(done)),
+                start: start.saturating_add(done),
                 pa: range.start(),
                 size: range.size(),
             });
@@ -338,7 +426,7 @@ impl Maker<'_> {
         tree: &mut Stage2,
         piece: &Piece,
     ) -> Result<(), BootError> {
-        let range = IpaRange::new(piece.ipa, piece.size).map_err(BootError::Range)?;
+        let range = IpaRange::new(Ipa::new(piece.start), piece.size).map_err(BootError::Range)?;
         let attributes = Attributes::new(MemoryKind::Normal, Permissions::ReadWriteExecute);
         let mut rest = Some(Mapping {
             range,
@@ -355,24 +443,42 @@ impl Maker<'_> {
 
     /// Describes the devices to the guest, and makes their models. This is the one place that tells
     /// them apart by their names in the machine description.
-    fn devices(&self) -> Result<(Vec<GuestDevice>, Vec<Attached>), BootError> {
+    fn devices(&self, stores: Vec<Store>) -> Result<(Vec<GuestDevice>, Vec<Attached>), BootError> {
+        let mut stores = stores.into_iter();
+        let mut slots = (0..).map_while(map::virtio);
         let make = |device: &Device| {
-            let (kind, frame, model) = match device {
+            let mut virtio = || {
+                let frame = slots.next().ok_or(BootError::NoSlot { vm: self.id })?;
+                Ok((DeviceKind::VirtioMmio, frame))
+            };
+            let mut store = None;
+            let transport = virtio::mmio::Config::default();
+            let ((kind, frame), model) = match device {
                 Device::Pl011 => (
-                    DeviceKind::Pl011,
-                    map::PL011,
+                    (DeviceKind::Pl011, map::PL011),
                     devices::Pl011::new(devices::pl011::Config::default()).into(),
                 ),
                 Device::Pvpanic => (
-                    DeviceKind::Pvpanic,
-                    map::PVPANIC,
+                    (DeviceKind::Pvpanic, map::PVPANIC),
                     devices::Pvpanic::new(devices::pvpanic::Config::default()).into(),
                 ),
                 Device::Pl031 => (
-                    DeviceKind::Pl031,
-                    map::PL031,
+                    (DeviceKind::Pl031, map::PL031),
                     devices::Pl031::new(devices::pl031::Config).into(),
                 ),
+                Device::VirtioBlk(disk) => {
+                    store = stores.next();
+                    let device = VirtioBlk::new(self.disk_config(disk, store.as_ref()));
+                    (virtio()?, VirtioMmio::new(transport, device).into())
+                }
+                Device::VirtioRng => {
+                    let device = VirtioRng::new(devices::virtio_rng::Config);
+                    (virtio()?, VirtioMmio::new(transport, device).into())
+                }
+                Device::VirtioConsole => {
+                    let device = VirtioConsole::new(devices::virtio_console::Config::default());
+                    (virtio()?, VirtioMmio::new(transport, device).into())
+                }
             };
             let described = GuestDevice {
                 kind,
@@ -383,11 +489,36 @@ impl Maker<'_> {
                 slot: Lock::new(Slot::new(model)),
                 interrupt: frame.interrupt,
                 counters: Counters::default(),
+                store,
             };
             Ok((described, attached))
         };
         let made: Result<Vec<_>, BootError> = self.description.devices.iter().map(make).collect();
         Ok(made?.into_iter().unzip())
+    }
+
+    /// Says how a disk looks to the guest.
+    fn disk_config(
+        &self,
+        disk: &manifest::Disk,
+        store: Option<&Store>,
+    ) -> devices::virtio_blk::Config {
+        let mut id = [0; devices::virtio_blk::ID_BYTES];
+        for (to, from) in id.iter_mut().zip(disk.image.bytes()) {
+            *to = from;
+        }
+        devices::virtio_blk::Config {
+            bytes: store.map_or(0, |store| {
+                u64::try_from(store.image.len()).unwrap_or(u64::MAX)
+            }),
+            access: match disk.access {
+                DiskAccess::ReadWrite => devices::virtio_blk::Access::ReadWrite,
+                DiskAccess::ReadOnly => devices::virtio_blk::Access::ReadOnly,
+            },
+            queues: self.description.vcpus.min(MOST_DISK_QUEUES),
+            id,
+            ..devices::virtio_blk::Config::default()
+        }
     }
 
     fn bus(&self, devices: &[GuestDevice]) -> Result<Bus<Target>, BootError> {
@@ -412,7 +543,7 @@ impl Maker<'_> {
     fn images(
         &self,
         ram: IpaRange,
-        files: &manifest::BootFiles<'static>,
+        files: &BootFiles<'static>,
         devices: &[GuestDevice],
     ) -> Result<Images, BootError> {
         let mut copies = Vec::from([Copy {

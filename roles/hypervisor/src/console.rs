@@ -5,6 +5,7 @@
 //! after a while and stays open: it goes on if its VM does, and is ended if anybody else speaks. What is typed goes to the first VM that has not ended,
 //! and to no other: while that one is loaded anew, it waits.
 
+use crate::cpu::Cpu;
 use crate::shared::Hypervisor;
 use crate::vm::Vm;
 use addr::VmId;
@@ -14,7 +15,7 @@ use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 use bulkhead_core::vm_state::VmState;
 use core::fmt::{self, Write};
-use device_model::{Effects, Moment};
+use device_model::{Effects, InputRoom, Moment};
 use machine::Hardware;
 
 /// The longest line that is kept together, in bytes.
@@ -176,8 +177,8 @@ impl Hypervisor {
         log(hw, message);
     }
 
-    /// Takes what was typed from the UART and passes it on, as far as the guest has room.
-    pub(crate) fn typed<H: Hardware>(&self, hw: &mut H) {
+    /// Takes what was typed from the UART; returns for whom.
+    fn typed<H: Hardware>(&self, hw: &mut H) -> Option<&Vm> {
         let listener = self.listener();
         for _ in 0..TYPED {
             let Some(byte) = hw.read_byte() else { break };
@@ -188,9 +189,7 @@ impl Hypervisor {
                 state.typed.push_back(byte);
             }
         }
-        if let Some(vm) = listener {
-            self.pass_on(hw, vm);
-        }
+        listener
     }
 
     /// Finds the VM that the operator types for.
@@ -208,17 +207,14 @@ impl Hypervisor {
         self.vms.iter().find(listens).map(|vm| &**vm)
     }
 
-    /// Gives a VM's console what was typed for it, as far as it has room.
-    pub(crate) fn pass_on<H: Hardware>(&self, hw: &mut H, vm: &Vm) {
+    /// Gives a VM's console what was typed for it, as far as it has room; returns its place and what
+    /// came of it, to be applied.
+    fn deliver_typed<H: Hardware>(&self, hw: &mut H, vm: &Vm) -> Option<(usize, Effects)> {
         if !vm.life.is(VmState::Running) {
-            return;
+            return None;
         }
-        let Some((place, attached)) = vm
-            .console
-            .and_then(|place| Some((place, vm.devices.get(place)?)))
-        else {
-            return;
-        };
+        let place = vm.console?;
+        let attached = vm.devices.get(place)?;
         let moment = Moment {
             ticks: hw.now(),
             base: self.time_base,
@@ -238,7 +234,28 @@ impl Hypervisor {
                 let _ = state.typed.pop_front();
             }
         }
-        let _ = self.apply_device(hw, vm, place, &effects);
+        Some((place, effects))
+    }
+}
+
+impl Cpu {
+    /// Takes what was typed from the UART and passes it on, as far as the guest has room.
+    pub(crate) fn typed<H: Hardware>(&mut self, hw: &mut H) {
+        let hypervisor = self.hypervisor;
+        if let Some(vm) = hypervisor.typed(hw) {
+            self.pass_on(hw, vm);
+        }
+    }
+
+    /// Gives a VM's console what was typed for it, as far as it has room.
+    pub(crate) fn pass_on<H: Hardware>(&mut self, hw: &mut H, vm: &Vm) {
+        if let Some((place, mut effects)) = self.hypervisor.deliver_typed(hw, vm) {
+            // All that there is room for was delivered.
+            effects.input = InputRoom::Unchanged;
+            self.settle(hw, vm, place, &effects);
+            // Not here: work makes room for more input, which would lead back to here.
+            self.work_later(hw, vm, place, &effects);
+        }
     }
 }
 

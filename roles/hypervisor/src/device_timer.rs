@@ -9,7 +9,7 @@ use crate::shared::Hypervisor;
 use addr::VmId;
 use alloc::vec::Vec;
 use bulkhead_core::vm_state::VmState;
-use device_model::{Effects, NANOSECONDS_PER_SECOND, TimeBase, TimerRequest};
+use device_model::{Effects, NANOSECONDS_PER_SECOND, TimeBase, TimerRequest, WorkRequest};
 use machine::{Clock, Hardware};
 
 /// Computes the time of day when the counter was 0, in nanoseconds since 1970, from what a clock
@@ -33,19 +33,30 @@ struct Armed {
     place: usize,
     /// In ticks.
     at: u64,
+    purpose: Purpose,
 }
 
-/// The deadlines of one CPU: at most one for each device of the machine.
+/// What for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// Its timer.
+    Timer,
+    /// To go on with its work.
+    Work,
+}
+
+/// The deadlines of one CPU: at most one of each purpose for each device of the machine.
 pub(crate) struct DeviceTimers {
     armed: Vec<Armed>,
-    /// How many devices there are. Room for as many is taken at boot.
+    /// How many there can be. Room for as many is taken at boot.
     capacity: usize,
 }
 
 impl DeviceTimers {
     /// Makes room for the devices of all VMs.
     pub(crate) fn new(hypervisor: &Hypervisor) -> Self {
-        let capacity = hypervisor.vms.iter().map(|vm| vm.devices.len()).sum();
+        let devices: usize = hypervisor.vms.iter().map(|vm| vm.devices.len()).sum();
+        let capacity = devices.saturating_mul(2);
         Self {
             armed: Vec::with_capacity(capacity),
             capacity,
@@ -57,14 +68,24 @@ impl DeviceTimers {
         self.armed.iter().map(|armed| armed.at).min()
     }
 
-    /// Sets the deadline of a device, in ticks, or takes it away.
-    fn set(&mut self, vm: VmId, place: usize, at: Option<u64>) {
+    /// Sets when a device goes on with its work, in ticks.
+    pub(crate) fn set_work(&mut self, vm: VmId, place: usize, at: u64) {
+        self.set(vm, place, Purpose::Work, Some(at));
+    }
+
+    /// Sets a deadline of a device, in ticks, or takes it away.
+    fn set(&mut self, vm: VmId, place: usize, purpose: Purpose, at: Option<u64>) {
         self.armed
-            .retain(|armed| (armed.vm, armed.place) != (vm, place));
+            .retain(|armed| (armed.vm, armed.place, armed.purpose) != (vm, place, purpose));
         if let Some(at) = at
             && self.armed.len() < self.capacity
         {
-            self.armed.push(Armed { vm, place, at });
+            self.armed.push(Armed {
+                vm,
+                place,
+                at,
+                purpose,
+            });
         }
     }
 
@@ -82,7 +103,7 @@ impl Cpu {
             TimerRequest::Arm(nanoseconds) => Some(self.hypervisor.time_base.ticks(nanoseconds)),
             TimerRequest::Cancel => None,
         };
-        self.device_timers.set(vm, place, at);
+        self.device_timers.set(vm, place, Purpose::Timer, at);
     }
 
     /// Tells the devices whose time has come.
@@ -109,11 +130,13 @@ impl Cpu {
             return;
         };
         let mut effects = Effects::new(hypervisor.moment(hw));
-        attached.slot.lock().timer_expired(&mut effects);
-        // Guests report panics by an access, never by the passing of time.
-        let _ = hypervisor.apply_device(hw, vm, due.place, &effects);
-        if let Some(request) = effects.timer {
-            self.note_device_timer(due.vm, due.place, request);
+        match due.purpose {
+            Purpose::Timer => {
+                attached.slot.lock().timer_expired(&mut effects);
+                self.settle(hw, vm, due.place, &effects);
+            }
+            Purpose::Work => effects.work = WorkRequest::Wanted,
         }
+        self.work(hw, vm, due.place, &effects);
     }
 }

@@ -71,7 +71,7 @@ impl Cpu {
         } else if interrupt.id == lines.maintenance {
             self.maintain(hw);
         } else if interrupt.id == lines.console {
-            self.hypervisor.typed(hw);
+            self.typed(hw);
         } else {
             self.unexpected(interrupt);
         }

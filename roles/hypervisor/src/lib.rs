@@ -9,6 +9,7 @@
 //! | `interrupt` | physical interrupts |
 //! | `exception` | everything else that leaves a guest; `mmio` and `sysreg` its two large parts |
 //! | `schedule` | which vCPU runs, and the switch |
+//! | `device_work` | devices that move data: guest memory, disks, random numbers; `device_timer` their timers |
 //! | `stop` | how VMs end; `post_mortem` what is said about it |
 //! | `console` | the operator's line |
 //!
@@ -23,7 +24,9 @@
 //! 6. the VMID allocator, the memory's owners, the run queues
 //! 7. the console
 //!
-//! No lock is held while another CPU is kicked, or while a guest's memory is copied.
+//! No lock is held while another CPU is kicked. A device's lock is held while it copies its guest's
+//! memory, which takes a bounded time (`device_work`); no other lock is held during a copy, but for a
+//! disk's, which is taken under its device's by that device alone.
 
 #![no_std]
 
@@ -36,6 +39,8 @@ mod call;
 mod console;
 mod cpu;
 mod device_timer;
+mod device_work;
+mod disk;
 mod exception;
 mod interrupt;
 mod load;

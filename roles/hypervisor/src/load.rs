@@ -185,7 +185,9 @@ impl Hypervisor {
         let Some(piece) = vm.memory.get(index) else {
             return Ok(Load::again());
         };
-        let outside = LoadError::Outside { ipa: piece.ipa };
+        let outside = LoadError::Outside {
+            ipa: Ipa::new(piece.start),
+        };
         let range = |start: u64, size| {
             PaRange::new(Pa::new(piece.pa.get().saturating_add(start)), size).map_err(|_| outside)
         };

@@ -230,8 +230,8 @@ impl Cpu {
         offset: u64,
         access: MmioAccess,
     ) -> Option<Outcome> {
-        let vcpu = self.current.as_mut()?;
-        let vm = self.hypervisor.vm(vcpu.id.vm)?;
+        let hypervisor = self.hypervisor;
+        let vm = hypervisor.vm(self.current.as_ref()?.id.vm)?;
         let attached = vm.devices.get(place)?;
         let mut effects = Effects::new(self.hypervisor.moment(hw));
         match access.direction {
@@ -252,24 +252,41 @@ impl Cpu {
                     .ok()?;
             }
         }
-        if effects.is_none() {
-            return Some(Outcome::Complete);
+        if !effects.is_none() {
+            self.settle(hw, vm, place, &effects);
+            self.work(hw, vm, place, &effects);
         }
-        if let Some(changed) = self.hypervisor.drive_line(vm, place, &effects) {
-            let changed = {
-                let distributor = &mut vm.gic.lock().distributor;
-                vcpu.interrupts.settle_effects(distributor, changed, hw)
+        Some(Outcome::Complete)
+    }
+
+    /// Applies what a device recorded, after its lock was released.
+    #[inline]
+    pub(crate) fn settle<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        vm: &Vm,
+        place: usize,
+        effects: &Effects,
+    ) {
+        if let Some(changed) = self.hypervisor.drive_line(vm, place, effects) {
+            let own = self.current.as_mut().filter(|vcpu| vcpu.vm.id == vm.id);
+            let changed = match own {
+                Some(vcpu) => {
+                    let distributor = &mut vm.gic.lock().distributor;
+                    vcpu.interrupts.settle_effects(distributor, changed, hw)
+                }
+                None => changed,
             };
             self.hypervisor.apply(hw, vm, &changed);
-            effects.line = None;
         }
-        if self.hypervisor.apply_device(hw, vm, place, &effects) == Report::Panicked {
+        if self.hypervisor.apply_device(hw, vm, place, effects) == Report::Panicked {
+            // Guests report panics by an access, so it is the VM of the current vCPU.
             self.intent = Intent::Crash(Cause::Panic {
                 sign: PanicSign::Device,
             });
         }
         if effects.input == InputRoom::Wanted {
-            self.hypervisor.pass_on(hw, vm);
+            self.pass_on(hw, vm);
         }
         if let Some(request) = effects.timer {
             self.note_device_timer(vm.id, place, request);
@@ -283,7 +300,6 @@ impl Cpu {
             self.flush_at = Some(hw.now().saturating_add(patience));
             self.arm_timer(hw);
         }
-        Some(Outcome::Complete)
     }
 }
 
@@ -327,7 +343,7 @@ impl Hypervisor {
         Some(gic.distributor.set_line(interrupt, level))
     }
 
-    /// Applies what an access recorded, after the device's lock was released.
+    /// Applies all of what a device recorded but its line, which [`Hypervisor::drive_line`] is for.
     pub(crate) fn apply_device<H: Hardware>(
         &self,
         hw: &mut H,
@@ -335,9 +351,6 @@ impl Hypervisor {
         place: usize,
         effects: &Effects,
     ) -> Report {
-        if let Some(changed) = self.drive_line(vm, place, effects) {
-            self.apply(hw, vm, &changed);
-        }
         if !effects.transmitted.is_empty() {
             // The caller sees to it that unfinished lines are written out in time.
             let _ = self.guest_output(hw, vm, &effects.transmitted);

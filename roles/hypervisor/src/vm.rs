@@ -1,5 +1,6 @@
 //! A VM: what its vCPUs and its devices share.
 
+use crate::disk::Store;
 use crate::load::{Images, Load};
 use crate::vcpu::Vcpu;
 use addr::{CpuId, IntId, Ipa, Pa, VcpuIndex, VmId, Width};
@@ -33,6 +34,8 @@ pub(crate) struct Attached {
     pub(crate) slot: Lock<Slot<Device>>,
     pub(crate) interrupt: Option<IntId>,
     pub(crate) counters: Counters,
+    /// What stands behind it, if it is a disk.
+    pub(crate) store: Option<Store>,
 }
 
 /// The interrupt controller that a VM's vCPUs share.
@@ -91,12 +94,23 @@ impl Place {
     }
 }
 
-/// Where the pieces of a VM's memory lie.
+/// Where a piece of a VM's memory, or of something else that is made of blocks, lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Piece {
-    pub(crate) ipa: Ipa,
+    /// The place in the whole: a guest-physical address, or an offset on a disk.
+    pub(crate) start: u64,
     pub(crate) pa: Pa,
     pub(crate) size: u64,
+}
+
+/// Returns where `place` lies, and how many bytes follow it in one piece; `None` if no piece holds
+/// it.
+pub(crate) fn find(pieces: &[Piece], place: u64) -> Option<(Pa, u64)> {
+    pieces.iter().find_map(|piece| {
+        let offset = place.checked_sub(piece.start)?;
+        let left = piece.size.checked_sub(offset).filter(|left| *left != 0)?;
+        Some((Pa::new(piece.pa.get().checked_add(offset)?), left))
+    })
 }
 
 /// A VM.
@@ -144,10 +158,6 @@ impl Vm {
     /// Returns where guest memory lies, and how many bytes follow it in one piece; `None` outside
     /// the VM's memory.
     pub(crate) fn translate(&self, ipa: Ipa) -> Option<(Pa, u64)> {
-        self.memory.iter().find_map(|piece| {
-            let offset = ipa.get().checked_sub(piece.ipa.get())?;
-            let left = piece.size.checked_sub(offset).filter(|left| *left != 0)?;
-            Some((Pa::new(piece.pa.get().checked_add(offset)?), left))
-        })
+        find(&self.memory, ipa.get())
     }
 }

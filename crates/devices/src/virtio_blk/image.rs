@@ -1,9 +1,9 @@
 //! A disk that is an image and what was written over it.
 //!
 //! The image is never written. Each page of it is taken from the image until something is written
-//! there; from then on it is taken from the *overlay*, memory as large as the image that was zero
-//! when the disk was made. Which of them holds a page is all that is kept here; the copies are made
-//! by whoever has the two ([`Layers`]).
+//! there; from then on it is taken from the *overlay*, memory as large as the image, whatever was in
+//! it: a page is filled before it is first read. Which of them holds a page is all that is kept
+//! here; the copies are made by whoever has the two ([`Layers`]).
 
 use addr::{Ipa, PAGE_SIZE};
 use alloc::vec::Vec;
@@ -293,7 +293,7 @@ mod tests {
             let mut disk = CopyOnWrite::new(SIZE as u64);
             let mut stack = Stack {
                 image: image.clone(),
-                overlay: vec![0; SIZE.next_multiple_of(4096)],
+                overlay: vec![0xdd; SIZE.next_multiple_of(4096)],
                 guest: FakeGuest::new(RAM, 0x4000, 0),
             };
             for (step, offset, size) in steps {

@@ -52,6 +52,7 @@ pub(super) struct Guest {
     pub(super) vcpus: u16,
     pub(super) pins: Option<Vec<u16>>,
     pub(super) warm_reset: WarmReset,
+    pub(super) devices: Vec<Device>,
 }
 
 impl Guest {
@@ -61,7 +62,13 @@ impl Guest {
             vcpus,
             pins: None,
             warm_reset: WarmReset::Reset,
+            devices: vec![Device::Pl011, Device::Pvpanic, Device::Pl031],
         }
+    }
+
+    pub(super) fn device(mut self, device: Device) -> Self {
+        self.devices.push(device);
+        self
     }
 
     pub(super) fn pinned(mut self, cpus: &[u16]) -> Self {
@@ -678,6 +685,15 @@ pub(super) fn id(vm: u16, vcpu: u16) -> VcpuId {
     }
 }
 
+/// The disk's name in the archive.
+pub(super) const DISK: &str = "disk";
+
+/// A disk of 1 MiB and 5 sectors.
+pub(super) fn disk_image() -> Vec<u8> {
+    let pattern = |place: u32| (place ^ place >> 9 ^ place >> 17).to_le_bytes()[0];
+    (0..(2048 + 5) * 512).map(pattern).collect()
+}
+
 fn archive(guests: &[Guest]) -> &'static [u8] {
     let describe = |guest: &Guest| VmDescription {
         name: guest.name.into(),
@@ -693,7 +709,7 @@ fn archive(guests: &[Guest]) -> &'static [u8] {
             None => Pinning::Floating,
             Some(cpus) => Pinning::Fixed(cpus.iter().copied().map(CpuId::new).collect()),
         },
-        devices: vec![Device::Pl011, Device::Pvpanic, Device::Pl031],
+        devices: guest.devices.clone(),
         spis: 64,
         warm_reset: guest.warm_reset,
     };
@@ -706,5 +722,6 @@ fn archive(guests: &[Guest]) -> &'static [u8] {
     let manifest = manifest::to_dtb(&description);
     writer.file(manifest::FILE_NAME, 0o644, &manifest).unwrap();
     writer.file("kernel", 0o644, &kernel).unwrap();
+    writer.file(DISK, 0o644, &disk_image()).unwrap();
     Vec::leak(writer.finish())
 }

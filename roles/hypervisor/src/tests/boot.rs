@@ -1,6 +1,7 @@
 //! From the archive to running VMs.
 
 use super::bench::*;
+use addr::Ipa;
 use bulkhead_core::vcpu_state::VcpuState;
 use bulkhead_core::vm_state::VmState;
 use machine::GuestMemory;
@@ -58,8 +59,8 @@ fn a6_a_vm_finds_zeros_where_ram_had_other_contents() {
     for piece in &pieces {
         let state = bench.hypervisor.memory.lock().state(piece.pa);
         assert_eq!(state, State::Owned(Owner::Vm(addr::VmId::new(0))));
-        let bytes = bench.guest_bytes(0, piece.ipa, piece.size);
-        let stray = (piece.ipa.get()..).zip(bytes).find(|&(ipa, byte)| {
+        let bytes = bench.guest_bytes(0, Ipa::new(piece.start), piece.size);
+        let stray = (piece.start..).zip(bytes).find(|&(ipa, byte)| {
             let of_image = |&(start, size): &(u64, usize)| {
                 ipa.checked_sub(start).is_some_and(|at| at < size as u64)
             };

@@ -5,6 +5,7 @@ mod boot;
 mod call;
 mod clock;
 mod console;
+mod disk;
 mod interrupt;
 mod mmio;
 mod power;
