@@ -3,8 +3,8 @@
 use crate::input::Input;
 use ::archive::{Archive, Writer};
 use ::manifest::{
-    Description, Device, Kernel, KernelFormat, Machine, Pinning, VmDescription, WarmReset,
-    from_dtb, to_dtb, validate,
+    Description, Device, Disk, DiskAccess, Kernel, KernelFormat, Machine, Pinning, VmDescription,
+    WarmReset, from_dtb, to_dtb, validate,
 };
 use addr::{CpuId, Ipa};
 use std::sync::OnceLock;
