@@ -136,6 +136,7 @@ const HOT: &[(u16, &str, &str)] = &[
     (5, "data abort", "GICD_ISENABLER2"),
     (6, "system register", "ID register"),
     (7, "data abort", "PL011 flags"),
+    (7, "data abort", "PL011 flags"),
     (8, "system register", "SGI to itself"),
     (10, "IRQ", "virtual timer"),
     (30, "WFI", "vCPU switch"),
@@ -253,10 +254,12 @@ impl Reader<'_> {
 
     fn syndrome(&mut self, text: &str) {
         let Some(stay) = &mut self.stay else { return };
-        let Some(esr) = parse_esr(text) else { return };
-        if !ASYNCHRONOUS.contains(&stay.reason.as_str()) {
-            stay.reason = reason(esr).to_owned();
+        // For these the emulator logs the syndrome of the exception before.
+        if ASYNCHRONOUS.contains(&stay.reason.as_str()) {
+            return;
         }
+        let Some(esr) = parse_esr(text) else { return };
+        stay.reason = reason(esr).to_owned();
         if esr >> 26 == 0x16 && esr & 0xffff != 0 {
             stay.reason = "mark".to_owned();
             self.mark = (esr & 0xffff) as u16;
@@ -473,6 +476,12 @@ mod tests {
             back.clone(),
             call(0),
             step(0x400),
+            back.clone(),
+            "Taking exception 5 [IRQ] on CPU 0\n...from EL1 to EL2\n...with ESR 0x16/0x5a000007\n"
+                .to_owned(),
+            step(0x480),
+            step(0x484),
+            step(0x488),
             back,
         ];
         for line in log.concat().lines() {
@@ -480,7 +489,8 @@ mod tests {
         }
         let trace = reader.trace;
         assert_eq!((trace.entry, trace.entry_total), (1, 2));
-        assert_eq!(trace.longest.as_ref().unwrap().instructions, 2);
+        assert_eq!(trace.longest.as_ref().unwrap().instructions, 3);
+        assert_eq!(trace.reasons["IRQ"], (1, 3, 3));
         assert_eq!(trace.reasons["mark"], (1, 2, 2));
         assert_eq!(trace.reasons["HVC"], (1, 1, 1));
         assert_eq!(trace.last[&(7, "HVC".to_owned())].instructions, 1);
