@@ -132,11 +132,11 @@ const HOT: &[(u16, &str, &str)] = &[
     (1, "HVC", "null hypercall"),
     (2, "HVC", "PSCI_VERSION"),
     (3, "HVC", "unknown hypercall"),
-    (4, "data abort", "GICD_TYPER"),
-    (5, "data abort", "GICD_ISENABLER2"),
+    (4, "data abort, load", "GICD_TYPER"),
+    (5, "data abort, load", "GICD_ISENABLER2"),
     (6, "system register", "ID register"),
-    (7, "data abort", "PL011 flags"),
-    (7, "data abort", "PL011 flags"),
+    (7, "data abort, load", "PL011 flags"),
+    (7, "data abort, store", "PL011 data"),
     (8, "system register", "SGI to itself"),
     (10, "IRQ", "virtual timer"),
     (30, "WFI", "vCPU switch"),
@@ -292,7 +292,9 @@ fn reason(esr: u32) -> &'static str {
         0x17 => "SMC",
         0x18 => "system register",
         0x20 => "instruction abort",
-        0x24 => "data abort",
+        // WnR.
+        0x24 if esr & 1 << 6 == 0 => "data abort, load",
+        0x24 => "data abort, store",
         _ => "other",
     }
 }
@@ -437,7 +439,7 @@ mod tests {
             .lines()
             .filter_map(|line| exits.take(line.as_bytes()))
             .collect();
-        assert_eq!(reasons, ["data abort", "IRQ"]);
+        assert_eq!(reasons, ["data abort, load", "IRQ"]);
     }
 
     #[test]
