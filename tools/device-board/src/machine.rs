@@ -56,7 +56,7 @@ enum Target {
 /// A device of a guest, or the one that only the board has.
 #[derive(Debug)]
 enum BoardDevice {
-    Guest(Device),
+    Guest(Box<Device>),
     Hpet(Box<Hpet>),
 }
 
@@ -71,7 +71,7 @@ impl Model for BoardDevice {
 
 impl<D: Into<Device>> From<D> for BoardDevice {
     fn from(device: D) -> Self {
-        Self::Guest(device.into())
+        Self::Guest(Box::new(device.into()))
     }
 }
 
@@ -101,6 +101,9 @@ pub struct Machine {
     interception: Option<Interception>,
     edges: Vec<Edge>,
     plant: Option<Plant>,
+    /// The names of what is connected to ports, and how many ports are free.
+    ports: Vec<String>,
+    free_ports: usize,
     /// Where the devices' random numbers go on.
     entropy: u64,
 }
@@ -124,6 +127,8 @@ impl Machine {
             interception: None,
             edges: Vec::new(),
             plant: options.plant,
+            ports: Vec::new(),
+            free_ports: 0,
             entropy: 0x2545_f491_4f6c_dd1d,
         };
         machine.assemble(options)?;
@@ -354,7 +359,10 @@ impl Machine {
 }
 
 fn set_pin(device: &mut BoardDevice, input: u32, level: Level) -> bool {
-    let (BoardDevice::Guest(Device::Pl061(pins)), Ok(pin)) = (device, u8::try_from(input)) else {
+    let BoardDevice::Guest(device) = device else {
+        return false;
+    };
+    let (Device::Pl061(pins), Ok(pin)) = (device.as_mut(), u8::try_from(input)) else {
         return false;
     };
     pins.set_input(pin, level);

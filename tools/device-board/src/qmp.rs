@@ -38,6 +38,14 @@ pub fn serve(machine: &mut Machine, command: &Value) -> (Vec<Value>, Next) {
             ));
             Ok(json!({}))
         }
+        "device_add" => add_device(machine, arguments),
+        "device_del" => {
+            let removed = remove_device(machine, arguments);
+            if removed.is_ok() {
+                events.push(event("DEVICE_DELETED", arguments.clone()));
+            }
+            removed
+        }
         "block_resize" => resize(machine, arguments),
         "quit" => {
             next = Next::Quit;
@@ -55,6 +63,21 @@ pub fn serve(machine: &mut Machine, command: &Value) -> (Vec<Value>, Next) {
     let mut answers = vec![answer];
     answers.append(&mut events);
     (answers, next)
+}
+
+fn add_device(machine: &mut Machine, arguments: &Value) -> Result<Value, String> {
+    let kind = arguments["driver"].as_str().unwrap_or_default();
+    let name = arguments["id"].as_str().unwrap_or_default();
+    let added = machine.add_port(kind, name);
+    added.map_err(|error| error.to_string())?;
+    Ok(json!({}))
+}
+
+fn remove_device(machine: &mut Machine, arguments: &Value) -> Result<Value, String> {
+    let name = arguments["id"].as_str().unwrap_or_default();
+    let removed = machine.remove_port(name);
+    removed.map_err(|error| error.to_string())?;
+    Ok(json!({}))
 }
 
 fn resize(machine: &mut Machine, arguments: &Value) -> Result<Value, String> {

@@ -25,7 +25,12 @@ const LONG: &str = "100000";
 const LONG_SEEDS: u64 = 5;
 
 /// How many tests QEMU has for each device of the board: fewer would mean that some were not found.
-const QTESTS: &[(&str, usize)] = &[("virtio-blk-device", 4), ("virtio-rng-device", 1)];
+const QTESTS: &[(&str, usize)] = &[
+    ("virtio-balloon-device", 1),
+    ("virtio-blk-device", 4),
+    ("virtio-rng-device", 1),
+    ("virtio-serial-device", 4),
+];
 /// How long one of them may take.
 const QTEST_LIMIT: Duration = Duration::from_secs(120);
 

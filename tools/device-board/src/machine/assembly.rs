@@ -4,11 +4,11 @@ use super::{Attached, BoardDevice, Machine, Target};
 use crate::backend::Storage;
 use crate::options::{DeviceRequest, MachineKind, Options};
 use addr::Ipa;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use device_model::Slot;
 use devices::{
-    Device, Hpet, Pl011, Pl031, Pl061, Pvpanic, VirtioBlk, VirtioRng, hpet, pl011, pl031, pl061,
-    pvpanic, virtio_blk, virtio_rng,
+    Device, Hpet, Pl011, Pl031, Pl061, Pvpanic, VirtioBalloon, VirtioBlk, VirtioConsole, VirtioRng,
+    hpet, pl011, pl031, pl061, pvpanic, virtio_balloon, virtio_blk, virtio_console, virtio_rng,
 };
 use guest_image::map::{self, Frame};
 use virtio::{VirtioMmio, mmio};
@@ -21,7 +21,18 @@ const HPET: Frame = Frame {
 };
 
 /// The devices that `-device` knows.
-pub const DEVICES: [&str; 2] = ["virtio-blk-device", "virtio-rng-device"];
+pub const DEVICES: [&str; 6] = [
+    "virtio-balloon-device",
+    "virtio-blk-device",
+    "virtio-rng-device",
+    "virtio-serial-device",
+    CONSOLE_PORT,
+    SERIAL_PORT,
+];
+
+/// What `-device` puts on a virtio-serial-device, not into a slot.
+const CONSOLE_PORT: &str = "virtconsole";
+const SERIAL_PORT: &str = "virtserialport";
 
 impl Machine {
     /// Attaches everything that the options ask for.
@@ -33,8 +44,15 @@ impl Machine {
                 self.attach("hpet", HPET, BoardDevice::Hpet(Box::new(hpet)))?;
             }
         }
-        for (device, slot) in options.devices.iter().zip((0..map::VIRTIO_SLOTS).rev()) {
+        let (ports, devices): (Vec<_>, Vec<_>) = options
+            .devices
+            .iter()
+            .partition(|device| is_port(&device.kind));
+        for (device, slot) in devices.into_iter().zip((0..map::VIRTIO_SLOTS).rev()) {
             self.attach_virtio(options, device, slot)?;
+        }
+        for port in ports {
+            self.add_port(&port.kind, &port.property("id").unwrap_or_default())?;
         }
         Ok(())
     }
@@ -91,12 +109,49 @@ impl Machine {
             "virtio-rng-device" => {
                 VirtioMmio::new(config, VirtioRng::new(virtio_rng::Config)).into()
             }
+            "virtio-balloon-device" => {
+                let balloon = VirtioBalloon::new(virtio_balloon::Config::default());
+                VirtioMmio::new(config, balloon).into()
+            }
+            "virtio-serial-device" => {
+                self.free_ports += virtio_console::MOST_PORTS;
+                let console = VirtioConsole::new(virtio_console::Config {
+                    ports: virtio_console::MOST_PORTS as u8,
+                    ..virtio_console::Config::default()
+                });
+                VirtioMmio::new(config, console).into()
+            }
             unknown => bail!("the board has no {unknown}"),
         };
         self.attach(&name, frame, device)?;
         if let Some(attached) = self.devices.last_mut() {
             attached.storage = storage;
         }
+        Ok(())
+    }
+
+    /// Connects something to a port of a virtio-serial-device. The device has all its ports from the
+    /// start and its guest sees no difference: nothing comes from there.
+    ///
+    /// # Errors
+    /// If it is no port, or all are taken.
+    pub fn add_port(&mut self, kind: &str, name: &str) -> Result<()> {
+        ensure!(is_port(kind), "{kind} cannot be added");
+        let free = self.free_ports.checked_sub(1);
+        self.free_ports = free.context("there is no free port")?;
+        self.ports.push(name.to_owned());
+        Ok(())
+    }
+
+    /// Takes away what was connected to a port.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub fn remove_port(&mut self, name: &str) -> Result<()> {
+        let place = self.ports.iter().position(|port| port == name);
+        self.ports
+            .remove(place.with_context(|| format!("there is no device {name}"))?);
+        self.free_ports += 1;
         Ok(())
     }
 
@@ -113,4 +168,8 @@ impl Machine {
         });
         Ok(())
     }
+}
+
+fn is_port(kind: &str) -> bool {
+    kind == CONSOLE_PORT || kind == SERIAL_PORT
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::options::MachineKind;
+use crate::options::{DeviceRequest, MachineKind};
 use guest_image::map;
 
 const UART: u64 = map::PL011.base.get();
@@ -71,4 +71,23 @@ fn the_event_timers_of_a_pc_ring_at_their_time() {
     machine.advance_to(10_000);
     assert_eq!(machine.read(base + 0x20, Width::Word), 1);
     assert_eq!(machine.read(base + 0xf0, Width::Double), 1_000);
+}
+
+#[test]
+fn ports_are_plugged_by_name() {
+    let request = |kind: &str| DeviceRequest {
+        kind: kind.to_owned(),
+        argument: format!("{kind},id=p0"),
+    };
+    let mut options = Options {
+        devices: vec![request("virtconsole")],
+        ..Options::default()
+    };
+    assert!(Machine::new(&options).is_err(), "a port of nothing");
+    options.devices.push(request("virtio-serial-device"));
+    let mut machine = Machine::new(&options).unwrap();
+    machine.add_port("virtserialport", "p1").unwrap();
+    assert!(machine.add_port("virtio-blk-device", "p2").is_err());
+    machine.remove_port("p1").unwrap();
+    assert!(machine.remove_port("p1").is_err());
 }
