@@ -863,3 +863,22 @@ fn errors_name_what_was_wrong() {
         assert!(text.contains(part), "{text}");
     }
 }
+
+#[test]
+fn a_step_covers_one_block_in_part_at_most() {
+    let mut memory = clean();
+    let blocks = memory.allocate_blocks(VM, 2 * BLOCK_2M).unwrap();
+    let start = blocks.start().get();
+    let across = range(start + PAGE_SIZE, BLOCK_2M);
+    let rest = memory.release(VM, across).unwrap();
+    assert_eq!(rest, Some(range(start + BLOCK_2M, PAGE_SIZE)));
+}
+
+#[test]
+fn an_identifier_is_its_raw_value() {
+    assert!(
+        [0, 1, u16::MAX]
+            .iter()
+            .all(|raw| LoanId::new(*raw).get() == *raw)
+    );
+}

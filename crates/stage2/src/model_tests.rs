@@ -834,3 +834,15 @@ fn errors_name_what_was_wrong() {
         assert!(text.contains(part), "{text}");
     }
 }
+
+#[test]
+fn a_split_beyond_the_guest_s_addresses_is_refused() {
+    let fake = Fake::new();
+    let mut tree = new_tree(&fake, 40);
+    let ipa = Ipa::new(1 << 40);
+    let range = range(1 << 40, PAGE_SIZE);
+    let refused = tree.split(&mut fake.clone(), ipa).err();
+    assert_eq!(refused, Some(EditError::BeyondIpaSize { range }));
+    let refused = tree.merge(&mut fake.clone(), ipa).err();
+    assert_eq!(refused, Some(EditError::BeyondIpaSize { range }));
+}

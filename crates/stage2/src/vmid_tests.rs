@@ -166,3 +166,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_cpu_that_runs_no_vm_keeps_no_number_over_a_rollover() {
+    for (stays, expected) in [(true, 2), (false, 1)] {
+        let (table, mut allocator) = VmidTable::new(VmidWidth::Eight, 2).unwrap();
+        let mut tlb = Tlbs::new(2);
+        let first = VmidSlot::new();
+        assert_eq!(allocator.activate(&table, cpu(1), &first, &mut tlb), Ok(1));
+        if !stays {
+            table.deactivate(cpu(1));
+        }
+        for number in 2..256 {
+            let given = allocator.activate(&table, cpu(0), &VmidSlot::new(), &mut tlb);
+            assert_eq!(given, Ok(number));
+        }
+        let given = allocator.activate(&table, cpu(0), &VmidSlot::new(), &mut tlb);
+        assert_eq!(given, Ok(expected));
+    }
+}
