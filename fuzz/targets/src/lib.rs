@@ -17,6 +17,7 @@ pub mod pack_toml;
 pub mod psci_stream;
 pub mod trap_decode;
 pub mod vgic_stream;
+pub mod virtio;
 pub mod vswitch_stream;
 
 /// One target.
@@ -123,6 +124,30 @@ pub const TARGETS: &[Target] = &[
         run: vgic_stream::run,
         seeds: vgic_stream::seeds,
         runs: 6_000,
+    },
+    Target {
+        name: "virtio_balloon_stream",
+        run: virtio::run_balloon,
+        seeds: virtio::seeds,
+        runs: 1_000,
+    },
+    Target {
+        name: "virtio_blk_stream",
+        run: virtio::run_blk,
+        seeds: virtio::seeds,
+        runs: 1_000,
+    },
+    Target {
+        name: "virtio_console_stream",
+        run: virtio::run_console,
+        seeds: virtio::seeds,
+        runs: 1_000,
+    },
+    Target {
+        name: "virtio_rng_stream",
+        run: virtio::run_rng,
+        seeds: virtio::seeds,
+        runs: 1_000,
     },
     Target {
         name: "vswitch_stream",

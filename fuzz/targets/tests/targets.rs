@@ -40,6 +40,10 @@ targets!(
     pvpanic_stream,
     trap_decode,
     vgic_stream,
+    virtio_balloon_stream,
+    virtio_blk_stream,
+    virtio_console_stream,
+    virtio_rng_stream,
     vswitch_stream,
 );
 

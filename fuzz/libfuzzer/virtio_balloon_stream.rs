@@ -1,0 +1,4 @@
+//! `virtio_balloon_stream` for libFuzzer; what it does is in `fuzz_targets::virtio`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzz_targets::virtio::run_balloon(data));
