@@ -221,6 +221,23 @@ fn a_turn_that_passes_the_event_notifies_once() {
 }
 
 #[test]
+fn an_event_of_the_next_round_of_a_packed_ring_is_not_passed_yet() {
+    let mut bench = Bench::new(Form::Packed, features(Form::Packed));
+    for _ in 0..SIZE - 2 {
+        bench.add(&[Buffer::writable(DATA, 4)]);
+        assert_eq!(bench.next(), Ok(Next::Chain));
+        let _ = bench.complete(0);
+        assert!(bench.ring.take(&bench.guest).is_some());
+    }
+    // The last slot with the wrap counter of the second round; the chain ends before it.
+    bench.guest.put(bench.ring.driver, &15_u16.to_le_bytes());
+    bench.guest.put(bench.ring.driver + 2, &2_u16.to_le_bytes());
+    bench.add(&[Buffer::writable(DATA, 4); 4]);
+    assert_eq!(bench.next(), Ok(Next::Chain));
+    assert_eq!(bench.complete(0), Notification::NotWanted);
+}
+
+#[test]
 fn without_the_event_index_flags_decide() {
     for form in [Form::Split, Form::Packed] {
         let features = features(form).difference(Features::EVENT_IDX);
