@@ -224,6 +224,18 @@ const fn wait(esr: Esr) -> Wait {
     }
 }
 
+impl Wait {
+    /// Recognizes the most usual wait in two instructions: WFI, without a time-out, of an instruction
+    /// of 4 bytes. For any other exit [`decode`] says what it is.
+    #[inline]
+    #[must_use]
+    pub const fn is_wfi(esr: Esr) -> bool {
+        /// Class, IL, and the kind of wait.
+        const MASK: u64 = 0x3f << 26 | 1 << 25 | 3;
+        esr.get() & MASK == 1 << 26 | 1 << 25
+    }
+}
+
 /// Decodes "ISS encoding for an exception from an Instruction Abort".
 const fn instruction_abort(registers: &ExitRegisters) -> InstructionAbort {
     let fault = FaultStatus::from_code(registers.esr.bits(0, 6));
@@ -291,6 +303,25 @@ mod tests {
         assert_eq!(kind(1), (WaitKind::Wfe, None));
         assert_eq!(kind(2 | 1 << 2 | 9 << 5), (WaitKind::Wfit, Some(9)));
         assert_eq!(kind(3), (WaitKind::Wfet, None));
+    }
+
+    #[test]
+    fn the_usual_wait_is_recognized_and_nothing_else() {
+        for class in 0..64 {
+            for iss in 0..8 {
+                for length in [0, 1 << 25] {
+                    let esr = Esr::new(class << 26 | length | iss);
+                    let registers = ExitRegisters {
+                        esr,
+                        far: 0,
+                        hpfar: 0,
+                    };
+                    let wfi = matches!(decode(&registers), Exit::Wait(wait) if wait.kind == WaitKind::Wfi);
+                    let long = esr.instruction_length() == crate::InstructionLength::Four;
+                    assert_eq!(Wait::is_wfi(esr), wfi && long, "{esr}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::device_timer::DeviceTimers;
 use crate::exception::Delivery;
+use crate::exception::step_over;
 use crate::shared::Hypervisor;
 use crate::stop::Cause;
 use crate::vcpu::{Fp, Vcpu};
@@ -11,6 +12,7 @@ use alloc::vec::Vec;
 use bulkhead_core::Deadlines;
 use bulkhead_core::vm_state::VmEdge;
 use machine::{Conduit, ExitHandler, Frame, Hardware, Next, Short, Syndrome};
+use trap::{Esr, InstructionLength, Wait};
 
 /// One CPU: the vCPU that it runs, and when it wants to be woken.
 pub struct Cpu {
@@ -154,6 +156,11 @@ impl<H: Hardware> ExitHandler<H> for Cpu {
     }
 
     fn trap(&mut self, hw: &mut H, frame: &mut Box<Frame>, syndrome: &Syndrome) {
+        if Wait::is_wfi(Esr::new(syndrome.esr)) {
+            step_over(frame, InstructionLength::Four);
+            self.sleep(hw, frame);
+            return;
+        }
         if let Delivery::Impossible { vector } = self.exception(hw, frame, syndrome) {
             self.intent = Intent::Crash(Cause::AbortInHandler { vector });
         }

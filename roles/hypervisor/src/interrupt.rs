@@ -4,6 +4,7 @@
 
 use crate::cpu::{Cpu, Intent};
 use crate::vcpu::Vcpu;
+use crate::vm::Place;
 use addr::{IntId, VcpuIndex};
 use bulkhead_core::{Post, Posts};
 use core::sync::atomic::Ordering;
@@ -151,7 +152,11 @@ impl Cpu {
         let Some(mut vcpu) = self.current.take() else {
             return;
         };
-        let posts = self.take_posts(&mut vcpu);
+        let place = self
+            .hypervisor
+            .vm(vcpu.id.vm)
+            .and_then(|vm| vm.place(vcpu.id.index));
+        let posts = place.map_or_else(Posts::default, |place| self.take_posts(&mut vcpu, place));
         self.current = Some(vcpu);
         if posts.contains(Post::Redistributor) {
             self.serve_remote(hw);
@@ -164,10 +169,8 @@ impl Cpu {
     }
 
     /// Takes what was posted to a vCPU that this CPU has. What comes later comes with a kick.
-    pub(crate) fn take_posts(&mut self, vcpu: &mut Vcpu) -> Posts {
-        let Some(place) = vcpu.vm.place(vcpu.id.index) else {
-            return Posts::default();
-        };
+    #[inline]
+    pub(crate) fn take_posts(&mut self, vcpu: &mut Vcpu, place: &Place) -> Posts {
         let posts = place.mailbox.take();
         if posts.contains(Post::Stop) {
             self.intent = Intent::SwitchOff;
@@ -226,17 +229,17 @@ impl Cpu {
             }
             Some(_) | None => None,
         };
-        let earliest = [
-            self.slice_end,
-            self.deadlines.earliest(),
-            self.device_timers.earliest(),
-            self.flush_at,
-            emulated,
-        ]
-        .into_iter()
-        .flatten()
-        .min();
-        hw.set_deadline(earliest);
+        // The counter never gets to the last number, so it stands for no deadline: this is on the way
+        // of each switch, and choices cost more than a minimum.
+        let never = u64::MAX;
+        let earliest = self
+            .slice_end
+            .unwrap_or(never)
+            .min(self.deadlines.earliest().unwrap_or(never))
+            .min(self.device_timers.earliest().unwrap_or(never))
+            .min(self.flush_at.unwrap_or(never))
+            .min(emulated.unwrap_or(never));
+        hw.set_deadline((earliest != never).then_some(earliest));
     }
 
     /// Starts a time slice of the loaded vCPU.

@@ -6,7 +6,7 @@
 
 use crate::cpu::{Cpu, Intent};
 use crate::vcpu::{Fp, Vcpu};
-use crate::vm::{Home, Vm};
+use crate::vm::{Home, Place, Vm};
 use addr::{VcpuId, VcpuIndex};
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -19,6 +19,14 @@ use machine::{
 };
 use vtimer::{Deadline, HardwareTimer, InterruptState, TimerKind};
 
+/// A vCPU's VM and its place there.
+#[derive(Clone, Copy)]
+struct Seat {
+    vm: &'static Arc<Vm>,
+    place: &'static Place,
+    index: VcpuIndex,
+}
+
 impl Cpu {
     /// Lets others have the CPU, if there are any.
     pub(crate) fn preempt<H: Hardware>(&mut self, hw: &mut H, frame: &mut Box<Frame>) {
@@ -27,11 +35,10 @@ impl Cpu {
             self.arm_timer(hw);
             return;
         }
-        if let Some((vm, index, _)) = self.unload(hw, frame)
-            && let Some(place) = vm.place(index)
-            && place.life.take(VcpuEdge::Preempt).is_ok()
+        if let Some((seat, _)) = self.unload(hw, frame)
+            && seat.place.life.take(VcpuEdge::Preempt).is_ok()
         {
-            self.hypervisor.enqueue(hw, vm, index);
+            self.hypervisor.enqueue(hw, seat.vm, seat.index);
         }
         self.run_next(hw, frame);
     }
@@ -41,10 +48,10 @@ impl Cpu {
         if self.has_interrupt(hw) {
             return;
         }
-        let Some((vm, index, wake)) = self.unload(hw, frame) else {
+        let Some((seat, wake)) = self.unload(hw, frame) else {
             return;
         };
-        self.park(hw, vm, index, wake);
+        self.park(hw, seat, wake);
         self.run_next(hw, frame);
     }
 
@@ -66,41 +73,35 @@ impl Cpu {
     ) {
         // Asked before its CPU interface is reset, which closes it.
         let awake = self.has_interrupt(hw);
-        let Some((vm, index, wake)) = self.unload(hw, frame) else {
+        let Some((seat, wake)) = self.unload(hw, frame) else {
             return;
         };
-        let Some(place) = vm.place(index) else { return };
-        if let Some(vcpu) = place.vcpu.lock().as_mut() {
+        if let Some(vcpu) = seat.place.vcpu.lock().as_mut() {
             // The timers go on: they are what wakes it.
             let timers = vcpu.timers;
             vcpu.start_at(entry, context);
             vcpu.timers = timers;
         }
         if !awake {
-            self.park(hw, vm, index, wake);
-        } else if place.life.take(VcpuEdge::Preempt).is_ok() {
-            self.hypervisor.enqueue(hw, vm, index);
+            self.park(hw, seat, wake);
+        } else if seat.place.life.take(VcpuEdge::Preempt).is_ok() {
+            self.hypervisor.enqueue(hw, seat.vm, seat.index);
         }
         self.run_next(hw, frame);
     }
 
     /// Switches the vCPU off.
     pub(crate) fn retire<H: Hardware>(&mut self, hw: &mut H, frame: &mut Box<Frame>) {
-        if let Some((vm, index, _)) = self.unload(hw, frame) {
-            self.hypervisor.switch_off(hw, vm, index);
+        if let Some((seat, _)) = self.unload(hw, frame) {
+            self.hypervisor.switch_off(hw, seat.vm, seat.index);
         }
         self.run_next(hw, frame);
     }
 
     /// Puts a vCPU that lies in its place to sleep until `wake` at the latest.
-    fn park<H: Hardware>(
-        &mut self,
-        hw: &mut H,
-        vm: &'static Arc<Vm>,
-        index: VcpuIndex,
-        wake: Deadline,
-    ) {
-        let Some(place) = vm.place(index) else { return };
+    #[inline]
+    fn park<H: Hardware>(&mut self, hw: &mut H, seat: Seat, wake: Deadline) {
+        let Seat { vm, place, index } = seat;
         if let Deadline::At(ticks) = wake {
             self.deadlines.set(VcpuId { vm: vm.id, index }, ticks);
         }
@@ -119,11 +120,10 @@ impl Cpu {
         &mut self,
         hw: &mut H,
         frame: &mut Box<Frame>,
-    ) -> Option<(&'static Arc<Vm>, VcpuIndex, Deadline)> {
+    ) -> Option<(Seat, Deadline)> {
         let mut vcpu = self.current.take()?;
-        let VcpuId { vm, index } = vcpu.id;
-        let vm = self.hypervisor.vm(vm)?;
-        let place = vm.place(index)?;
+        let seat = self.seat(vcpu.id)?;
+        let Seat { vm, place, .. } = seat;
         core::mem::swap(frame, &mut vcpu.frame);
         hw.save_el1(&mut vcpu.registers.el1);
         if vcpu.fp == Fp::Loaded {
@@ -139,7 +139,18 @@ impl Cpu {
         let wake = vcpu.timers.wake_deadline(hw.now());
         *place.vcpu.lock() = Some(vcpu);
         self.hypervisor.apply(hw, vm, &effects);
-        Some((vm, index, wake))
+        Some((seat, wake))
+    }
+
+    /// Finds a vCPU's VM and place.
+    fn seat(&self, id: VcpuId) -> Option<Seat> {
+        let vm = self.hypervisor.vm(id.vm)?;
+        let place = vm.place(id.index)?;
+        Some(Seat {
+            vm,
+            place,
+            index: id.index,
+        })
     }
 
     /// Keeps what the hardware's timers held, so that the vCPU wakes for them.
@@ -172,49 +183,61 @@ impl Cpu {
 
     /// Finds the next vCPU and loads it; its registers are in `frame` afterwards. Sleeps while there
     /// is none.
+    #[inline]
     pub(crate) fn run_next<H: Hardware>(&mut self, hw: &mut H, frame: &mut Box<Frame>) {
-        loop {
-            let mut loader = self.hypervisor.is_loader(self.id);
-            if loader {
-                self.hypervisor.load_step(hw);
-                // With the last step, nothing is left that a time slice would be for.
-                loader = self.hypervisor.is_loader(self.id);
+        while self.hypervisor.is_loader(self.id) || !self.run_one(hw, frame) {
+            if self.run_or_wait(hw, frame) {
+                return;
             }
+        }
+    }
+
+    /// Carries out a step of a load that waits, and then runs a vCPU, or waits for one. Tells whether
+    /// one runs.
+    #[cold]
+    fn run_or_wait<H: Hardware>(&mut self, hw: &mut H, frame: &mut Box<Frame>) -> bool {
+        if !self.hypervisor.is_loader(self.id) {
+            self.idle(hw);
+            return false;
+        }
+        self.hypervisor.load_step(hw);
+        if self.run_one(hw, frame) {
+            return true;
+        }
+        // EL2's timer is armed for a sleep only.
+        let now = hw.now();
+        self.wake_due(hw, now);
+        self.nobodys_interrupt(hw);
+        false
+    }
+
+    /// Takes vCPUs out of the queue until one runs; `false` if none is left.
+    fn run_one<H: Hardware>(&mut self, hw: &mut H, frame: &mut Box<Frame>) -> bool {
+        loop {
             // Told first, asked second: whoever enqueues after the look into the queue sees the flag
             // and kicks.
             self.set_unlimited(true);
-            let next = self.hypervisor.scheduler.lock().next(self.id);
-            if let Some(next) = next {
-                if let Some(vcpu) = self.dispatch(hw, next.vcpu) {
-                    let loader = self.hypervisor.is_loader(self.id);
-                    self.limit_slice(hw, next.others != 0 || loader);
-                    self.load(hw, frame, vcpu);
-                    match core::mem::take(&mut self.intent) {
-                        // A post that came meanwhile says that its VM stops.
-                        Intent::SwitchOff => {
-                            if let Some((vm, index, _)) = self.unload(hw, frame) {
-                                self.hypervisor.switch_off(hw, vm, index);
-                            }
-                        }
-                        Intent::Continue => return,
-                        // Nothing has run that could ask for these, so they are leftovers.
-                        Intent::Yield
-                        | Intent::Sleep
-                        | Intent::EndVm(_)
-                        | Intent::Crash(_)
-                        | Intent::Suspend { .. } => return,
-                    }
-                }
+            let Some(next) = self.hypervisor.scheduler.lock().next(self.id) else {
+                return false;
+            };
+            let Some((vcpu, seat)) = self.dispatch(hw, next.vcpu) else {
                 continue;
+            };
+            // While a load waits, its next step needs a time slice's end.
+            let others = next.others != 0 || self.hypervisor.is_loader(self.id);
+            self.limit_slice(hw, others);
+            self.load(hw, frame, vcpu, seat);
+            if self.intent == Intent::Continue {
+                return true;
             }
-            if loader {
-                // EL2's timer is armed for a sleep only.
-                let now = hw.now();
-                self.wake_due(hw, now);
-                self.nobodys_interrupt(hw);
-                continue;
+            // A post that came meanwhile says that its VM stops. Nothing has run that could ask for
+            // anything else: that would be a leftover.
+            if core::mem::take(&mut self.intent) != Intent::SwitchOff {
+                return true;
             }
-            self.idle(hw);
+            if let Some((seat, _)) = self.unload(hw, frame) {
+                self.hypervisor.switch_off(hw, seat.vm, seat.index);
+            }
         }
     }
 
@@ -239,28 +262,35 @@ impl Cpu {
     }
 
     /// Takes a vCPU out of its place to run it; `None` if it shall stop instead.
-    fn dispatch<H: Hardware>(&mut self, hw: &mut H, id: VcpuId) -> Option<Box<Vcpu>> {
-        let vm = self.hypervisor.vm(id.vm)?;
-        let place = vm.place(id.index)?;
+    #[inline]
+    fn dispatch<H: Hardware>(&mut self, hw: &mut H, id: VcpuId) -> Option<(Box<Vcpu>, Seat)> {
+        let seat = self.seat(id)?;
+        let Seat { vm, place, index } = seat;
         place.life.take(VcpuEdge::Dispatch).ok()?;
         place.cpu.store(self.id.get(), Ordering::SeqCst);
         self.deadlines.clear(id);
         if !vm.life.is(VmState::Running) {
             let _ = place.mailbox.take();
-            self.hypervisor.switch_off(hw, vm, id.index);
+            self.hypervisor.switch_off(hw, vm, index);
             return None;
         }
-        place.vcpu.lock().take()
+        let vcpu = place.vcpu.lock().take()?;
+        Some((vcpu, seat))
     }
 
     /// Puts a vCPU on this CPU.
-    fn load<H: Hardware>(&mut self, hw: &mut H, frame: &mut Box<Frame>, mut vcpu: Box<Vcpu>) {
-        let Some(vm) = self.hypervisor.vm(vcpu.id.vm) else {
-            return;
-        };
+    #[inline]
+    fn load<H: Hardware>(
+        &mut self,
+        hw: &mut H,
+        frame: &mut Box<Frame>,
+        mut vcpu: Box<Vcpu>,
+        seat: Seat,
+    ) {
+        let Seat { vm, place, .. } = seat;
         core::mem::swap(frame, &mut vcpu.frame);
         hw.load_el1(&vcpu.registers.el1);
-        let control = self.world(hw, vm, &vcpu);
+        let control = self.world(hw, seat, &vcpu);
         hw.enter(&control);
         hw.set_monitor_control(vcpu.debug.hardware_monitor_control());
         for id in vcpu.interrupts.linked_physical().iter() {
@@ -268,7 +298,7 @@ impl Cpu {
         }
         self.load_timers(hw, &mut vcpu);
         // What was posted, and the emulated timer's level, come to the list registers with the rest.
-        let posts = self.take_posts(&mut vcpu);
+        let posts = self.take_posts(&mut vcpu, place);
         if hw.physical_timer() == PhysicalTimer::Trapped {
             vcpu.update_physical_timer(hw.now());
         }
@@ -308,7 +338,8 @@ impl Cpu {
     }
 
     /// Decides what EL2's registers hold while the vCPU runs here.
-    fn world<H: Hardware>(&mut self, hw: &mut H, vm: &Vm, vcpu: &Vcpu) -> WorldControl {
+    fn world<H: Hardware>(&mut self, hw: &mut H, seat: Seat, vcpu: &Vcpu) -> WorldControl {
+        let Seat { vm, place, .. } = seat;
         let current = self.hypervisor.vmids.activate(self.id, &vm.vmid);
         let vmid = current.unwrap_or_else(|| {
             let mut allocator = self.hypervisor.vmid_allocator.lock();
@@ -324,9 +355,7 @@ impl Cpu {
             }
             *last = Some(vcpu.id.index);
         }
-        let alone = vm
-            .place(vcpu.id.index)
-            .is_some_and(|place| matches!(place.home, Home::Alone(_)));
+        let alone = matches!(place.home, Home::Alone(_));
         WorldControl {
             stage2_root: vm.stage2_root,
             vmid,
