@@ -8,8 +8,8 @@ const DATA: u64 = 0x0900_0000;
 const FLAGS: u64 = 0x0900_0018;
 const LINE_CONTROL: u64 = 0x0900_002c;
 const CONTROL: u64 = 0x0900_0030;
-/// How long an unfinished line is held back: 20 ms.
-const PATIENCE: u64 = 62_500_000 / 50;
+/// How long an unfinished line is held back: 100 ms.
+const PATIENCE: u64 = 62_500_000 / 10;
 
 fn two() -> Bench {
     let mut bench = Bench::new(&[Guest::new("alpha", 1), Guest::new("beta", 1)], 2);
