@@ -104,7 +104,7 @@ pub const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "virtio-mmio-configuration",
-        subjects: &["virtio-blk", "virtio-blk-packed"],
+        subjects: &["virtio-blk", "virtio-blk-packed", "virtio-blk-legacy"],
         device: "virtio-mmio.31",
         what: "the capacity is a sector too small",
         on: On::Read,
@@ -113,7 +113,7 @@ pub const PLANTS: &[Plant] = &[
     },
     Plant {
         name: "virtio-mmio-acknowledge",
-        subjects: &["virtio-blk", "virtio-blk-packed"],
+        subjects: &["virtio-blk", "virtio-blk-packed", "virtio-blk-legacy"],
         device: "virtio-mmio.31",
         what: "InterruptACK does not clear",
         on: On::Write,

@@ -13,6 +13,11 @@ pub(super) const DESCRIPTORS: u64 = MEMORY;
 pub(super) const AVAILABLE: u64 = MEMORY + 0x1000;
 /// What the device writes to.
 pub(super) const USED: u64 = MEMORY + 0x2000;
+/// The same in the legacy interface, where one follows the other (2.7.2).
+const LEGACY_AVAILABLE: u64 = DESCRIPTORS + QUEUE_SIZE * 16;
+const LEGACY_USED: u64 = MEMORY + LEGACY_ALIGN;
+/// The legacy interface's page and alignment.
+pub(super) const LEGACY_ALIGN: u64 = 4096;
 /// How many descriptors the queue has.
 pub(super) const QUEUE_SIZE: u64 = 8;
 
@@ -35,6 +40,8 @@ const IDENTIFIER: u64 = 5;
 pub enum Ring {
     /// Descriptors, available and used ring (virtio 1.3, 2.7).
     Split,
+    /// The same, where the legacy interface has them.
+    Legacy,
     /// One ring of descriptors (2.8).
     Packed,
 }
@@ -71,8 +78,8 @@ pub(super) struct Post {
 }
 
 impl Ring {
-    /// Plans a chain; `event` says when the driver wants an interrupt: 0 now, 1 not, 2 in another
-    /// way (see below).
+    /// Plans a chain; `event` says when the driver wants an interrupt: see `split` and
+    /// `packed`.
     pub(super) fn post(
         self,
         side: &mut Emulator,
@@ -81,16 +88,26 @@ impl Ring {
         event: u64,
     ) -> Result<Post> {
         match self {
-            Self::Split => split(side, segments, form, event),
+            Self::Split => split(side, (AVAILABLE, USED), segments, form, event),
+            Self::Legacy => {
+                let rings = (LEGACY_AVAILABLE, LEGACY_USED);
+                split(side, rings, segments, form, event)
+            }
             Self::Packed => packed(side, segments, form, event),
         }
     }
 }
 
 /// The event is used_event: so many completions after the next.
-fn split(side: &mut Emulator, segments: &[Segment], form: Form, event: u64) -> Result<Post> {
-    let available = number(side, &format!("readw {:#x}", AVAILABLE + 2))?;
-    let used = number(side, &format!("readw {:#x}", USED + 2))?;
+fn split(
+    side: &mut Emulator,
+    (available_ring, used_ring): (u64, u64),
+    segments: &[Segment],
+    form: Form,
+    event: u64,
+) -> Result<Post> {
+    let available = number(side, &format!("readw {:#x}", available_ring + 2))?;
+    let used = number(side, &format!("readw {:#x}", used_ring + 2))?;
     let table = match form {
         Form::Direct => DESCRIPTORS,
         Form::Indirect => TABLE,
@@ -106,29 +123,32 @@ fn split(side: &mut Emulator, segments: &[Segment], form: Form, event: u64) -> R
         let table = table_of(segments);
         commands.extend(descriptor(Ring::Split, DESCRIPTORS, table, 0, 0));
     }
-    let slot = AVAILABLE + 4 + available % QUEUE_SIZE * 2;
+    let slot = available_ring + 4 + available % QUEUE_SIZE * 2;
     let wanted = (used + event) & 0xffff;
     commands.extend([
         format!("writew {slot:#x} 0"),
-        format!("writew {:#x} {wanted:#x}", AVAILABLE + 4 + 2 * QUEUE_SIZE),
+        format!(
+            "writew {:#x} {wanted:#x}",
+            available_ring + 4 + 2 * QUEUE_SIZE
+        ),
         format!(
             "writew {:#x} {:#x}",
-            AVAILABLE + 2,
+            available_ring + 2,
             (available + 1) & 0xffff
         ),
     ]);
     Ok(Post {
         commands,
-        poll: format!("readw {:#x}", USED + 2),
+        poll: format!("readw {:#x}", used_ring + 2),
         mask: 0xffff,
         done: (used + 1) & 0xffff,
-        element: format!("readq {:#x}", USED + 4 + used % QUEUE_SIZE * 8),
+        element: format!("readq {:#x}", used_ring + 4 + used % QUEUE_SIZE * 8),
         compared: u64::MAX,
     })
 }
 
-/// The event is the flags of the driver's event suppression (2.8.10): enabled, disabled, or at the
-/// descriptor that is used next.
+/// The event is the flags of the driver's event suppression (2.8.10): enabled, disabled, at the
+/// descriptor that is used next, or (3) at the one behind this chain.
 fn packed(side: &mut Emulator, segments: &[Segment], form: Form, event: u64) -> Result<Post> {
     let count = number(side, &format!("readl {COUNT:#x}"))?;
     let place = |count: u64| DESCRIPTORS + count % QUEUE_SIZE * 16;
@@ -162,9 +182,15 @@ fn packed(side: &mut Emulator, segments: &[Segment], form: Form, event: u64) -> 
     }
     // The first one makes the chain visible.
     commands.extend(entries.into_iter().rev().flatten());
-    let wrap = u64::from(used(count) != 0) << 15;
-    let suppression = (count % QUEUE_SIZE) | wrap | event << 16;
     let next = count + direct.len() as u64;
+    let (flags, told_of) = match event {
+        // At the end of the ring QEMU interrupts whatever the driver wants.
+        3 if count / QUEUE_SIZE != next / QUEUE_SIZE => (0, count),
+        3 => (2, next),
+        _ => (event, count),
+    };
+    let wrap = u64::from(used(told_of) != 0) << 15;
+    let suppression = (told_of % QUEUE_SIZE) | wrap | flags << 16;
     commands.insert(0, format!("writel {AVAILABLE:#x} {suppression:#x}"));
     commands.insert(0, format!("writel {COUNT:#x} {next:#x}"));
     Ok(Post {
@@ -191,7 +217,7 @@ fn table_of(segments: &[Segment]) -> Segment {
 fn descriptor(ring: Ring, place: u64, segment: Segment, flags: u64, other: u64) -> [String; 2] {
     let flags = segment.flags | flags;
     let rest = match ring {
-        Ring::Split => segment.length | flags << 32 | other << 48,
+        Ring::Split | Ring::Legacy => segment.length | flags << 32 | other << 48,
         Ring::Packed => segment.length | other << 32 | flags << 48,
     };
     [

@@ -87,6 +87,7 @@ pub const SUBJECTS: &[Subject] = &[
     virtio_mmio::LEGACY,
     virtio_blk::SUBJECT,
     virtio_blk::PACKED,
+    virtio_blk::LEGACY,
     hpet::SUBJECT,
 ];
 
