@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use match_audit_sites::Configuration;
 
 /// Audits the matches of a Cargo workspace.
 #[derive(Debug, Parser)]
@@ -15,25 +16,17 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, default_value = ".")]
     pub(crate) manifest_path: PathBuf,
 
-    /// Features to turn on, separated by commas or spaces
-    #[arg(long, short = 'F', global = true, value_delimiter = ',')]
-    pub(crate) features: Vec<String>,
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
 
-    /// Turn on all features
-    #[arg(long, global = true)]
-    pub(crate) all_features: bool,
-
-    /// Leave out the default features
-    #[arg(long, global = true)]
-    pub(crate) no_default_features: bool,
-
-    /// The target to look at, if not the host
-    #[arg(long, global = true)]
-    pub(crate) target: Option<String>,
-
-    /// Look at tests, examples and benchmarks too
-    #[arg(long, global = true)]
-    pub(crate) all_targets: bool,
+    /// Join another run to this one, with its own options of those above, as one word
+    #[arg(
+        long,
+        global = true,
+        value_name = "OPTIONS",
+        allow_hyphen_values = true
+    )]
+    pub(crate) also: Vec<String>,
 
     /// The folder `library` of the component rust-src
     #[arg(long, global = true)]
@@ -47,6 +40,10 @@ pub(crate) struct Arguments {
     #[arg(long, global = true, value_enum, default_value_t = Form::Terminal)]
     pub(crate) format: Form,
 
+    /// The file of judged wildcards and of runs, below the workspace's root
+    #[arg(long, global = true, default_value = "match-audit.toml")]
+    pub(crate) baseline: PathBuf,
+
     /// Write a page to browse into this folder
     #[arg(long, global = true)]
     pub(crate) html: Option<PathBuf>,
@@ -54,6 +51,65 @@ pub(crate) struct Arguments {
     /// The largest number of steps for one question about one match
     #[arg(long, global = true, default_value_t = 50_000_000)]
     pub(crate) work_limit: u64,
+}
+
+/// What the options of `--also` are read with.
+#[derive(Debug, Parser)]
+#[command(name = "--also", no_binary_name = true)]
+pub(crate) struct Also {
+    #[command(flatten)]
+    pub(crate) configuration: ConfigurationArguments,
+}
+
+/// One configuration of the workspace, as cargo's options.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Configuration")]
+pub(crate) struct ConfigurationArguments {
+    /// Look at this package only; may be repeated
+    #[arg(long, short = 'p', global = true, value_name = "NAME")]
+    package: Vec<String>,
+
+    /// Features to turn on, separated by commas or spaces
+    #[arg(long, short = 'F', global = true, value_delimiter = ',')]
+    features: Vec<String>,
+
+    /// Turn on all features
+    #[arg(long, global = true)]
+    all_features: bool,
+
+    /// Leave out the default features
+    #[arg(long, global = true)]
+    no_default_features: bool,
+
+    /// The target to look at, if not the host
+    #[arg(long, global = true, value_name = "TRIPLE")]
+    target: Option<String>,
+
+    /// A cfg option, as the compiler takes it: `name` or `key="value"`; may be repeated
+    #[arg(long, global = true, value_name = "SPEC")]
+    cfg: Vec<String>,
+
+    /// Look at tests, examples and benchmarks too
+    #[arg(long, global = true)]
+    all_targets: bool,
+}
+
+impl From<&ConfigurationArguments> for Configuration {
+    fn from(arguments: &ConfigurationArguments) -> Self {
+        let features = arguments.features.iter();
+        Configuration {
+            package: arguments.package.clone(),
+            features: features
+                .flat_map(|words| words.split_whitespace())
+                .map(str::to_string)
+                .collect(),
+            all_features: arguments.all_features,
+            no_default_features: arguments.no_default_features,
+            target: arguments.target.clone(),
+            cfg: arguments.cfg.clone(),
+            all_targets: arguments.all_targets,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -79,13 +135,12 @@ pub(crate) enum Question {
         #[arg(long)]
         all: bool,
     },
+    /// Heuristic: code that seems to make an enum from a number, a text or a list
+    Conversions,
     /// Sites that could not be analyzed, or not in full
     Unanalyzed,
     /// Fail if a wildcard over an own enum differs from what was judged
     Check {
-        /// The file of judged wildcards
-        #[arg(long, default_value = "match-audit.toml")]
-        baseline: PathBuf,
         /// Bring the file up to date; reasons are left for you to write
         #[arg(long)]
         write: bool,

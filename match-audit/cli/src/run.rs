@@ -2,27 +2,29 @@
 
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use clap::Parser as _;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use match_audit_frontend::{Features, Request, find_rust_src, load};
+use match_audit_frontend::{Request, find_rust_src, load};
 use match_audit_report as report;
 use match_audit_report::{Colors, Finding, Severity};
 use match_audit_sites::baseline::{self, Baseline};
-use match_audit_sites::{Audit, Project, audit, grow};
+use match_audit_sites::{Audit, Configuration, Project, audit, grow, merge};
 use match_audit_usefulness::Options;
 use serde_json::json;
 
-use crate::arguments::{Arguments, Form, Question};
+use crate::arguments::{Also, Arguments, Form, Question};
 
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
-    let root = root_of(&arguments.manifest_path);
+    let root = workspace_root(&arguments.manifest_path)?;
+    let judged = read_baseline(&root.join(&arguments.baseline))?;
     let options = Options {
         work_limit: arguments.work_limit,
         ..Options::default()
     };
-    let project = load_project(arguments, &root)?;
+    let project = load_project(arguments, &judged, &root)?;
     let bar = bar(project.sites.len() as u64);
     bar.set_message("auditing");
     let answers = audit(&project, &options, |done| bar.set_position(done as u64));
@@ -35,6 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let session = Session {
         arguments,
         root: &root,
+        judged,
         project: &project,
         answers: &answers,
         options: &options,
@@ -42,15 +45,51 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     session.answer(arguments.question.as_ref().unwrap_or(&Question::Summary))
 }
 
-fn root_of(path: &Path) -> PathBuf {
-    if path.ends_with("Cargo.toml") {
-        let parent = path.parent().unwrap_or(path);
-        if parent.as_os_str().is_empty() {
-            return ".".into();
-        }
-        return parent.into();
+/// Asks cargo for the root of the workspace that a manifest or folder belongs to.
+fn workspace_root(path: &Path) -> Result<PathBuf, String> {
+    let folder = match path.parent() {
+        Some(parent) if path.ends_with("Cargo.toml") => parent,
+        _ => path,
+    };
+    let folder = if folder.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        folder
+    };
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["locate-project", "--workspace", "--message-format", "plain"])
+        .current_dir(folder)
+        .output()
+        .map_err(|error| format!("{}: cannot ask cargo: {error}", folder.display()))?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().to_string());
     }
-    path.into()
+    let manifest = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    Ok(manifest.parent().unwrap_or(&manifest).to_path_buf())
+}
+
+/// Reads the file of judged wildcards; without one nothing is judged.
+fn read_baseline(path: &Path) -> Result<Baseline, String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => baseline::parse(&text).map_err(|error| format!("{}: {error}", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Baseline::default()),
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+/// Lists the runs: those of the command line, or else those of the baseline.
+fn runs(arguments: &Arguments, judged: &Baseline) -> Result<Vec<Configuration>, String> {
+    let first = Configuration::from(&arguments.configuration);
+    if arguments.also.is_empty() && first == Configuration::default() && !judged.run.is_empty() {
+        return Ok(judged.run.clone());
+    }
+    let mut runs = vec![first];
+    for words in &arguments.also {
+        let also = Also::try_parse_from(words.split_whitespace());
+        let also = also.map_err(|error| format!("in --also: {error}"))?;
+        runs.push(Configuration::from(&also.configuration));
+    }
+    Ok(runs)
 }
 
 fn write(path: &Path, text: &str) -> Result<(), String> {
@@ -70,38 +109,30 @@ fn bar(length: u64) -> ProgressBar {
     bar
 }
 
-fn load_project(arguments: &Arguments, root: &Path) -> Result<Project, String> {
+fn load_project(arguments: &Arguments, judged: &Baseline, root: &Path) -> Result<Project, String> {
+    let rust_src = find_rust_src(arguments.rust_src.as_deref())?;
     let spinner = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
     spinner.enable_steady_tick(Duration::from_millis(120));
-    spinner.set_message("loading");
-    let request = Request {
-        root: root.to_path_buf(),
-        rust_src: find_rust_src(arguments.rust_src.as_deref())?,
-        features: if arguments.all_features {
-            Features::All
-        } else {
-            Features::Selected {
-                list: arguments
-                    .features
-                    .iter()
-                    .flat_map(|words| words.split_whitespace())
-                    .map(str::to_string)
-                    .collect(),
-                no_default: arguments.no_default_features,
-            }
-        },
-        target: arguments.target.clone(),
-        all_targets: arguments.all_targets,
-        run_foreign_code: arguments.run_foreign_code,
-    };
-    let project = load(&request, &|step| spinner.set_message(step))?;
+    let mut projects = Vec::new();
+    for configuration in runs(arguments, judged)? {
+        spinner.set_message("loading");
+        let name = configuration.to_string();
+        let request = Request {
+            root: root.to_path_buf(),
+            rust_src: rust_src.clone(),
+            configuration,
+            run_foreign_code: arguments.run_foreign_code,
+        };
+        projects.push((name, load(&request, &|step| spinner.set_message(step))?));
+    }
     spinner.finish_and_clear();
-    Ok(project)
+    Ok(merge(projects))
 }
 
 struct Session<'a> {
     arguments: &'a Arguments,
     root: &'a Path,
+    judged: Baseline,
     project: &'a Project,
     answers: &'a Audit,
     options: &'a Options,
@@ -114,17 +145,26 @@ impl Session<'_> {
             Question::Summary => {
                 let findings = report::wildcards(project, answers, None);
                 let rows = report::summary(project, answers);
+                let guesses = report::conversions(project);
                 match self.arguments.format {
                     Form::Terminal => {
                         self.print(&findings);
                         print!("{}", report::summary_table(&rows));
                         println!("{}", self.count());
+                        if !guesses.is_empty() {
+                            println!(
+                                "heuristic, apart from the above: {} places seem to make an enum \
+                                 from something else; see `cargo match-audit conversions`",
+                                guesses.len()
+                            );
+                        }
                     }
                     Form::Json => println!(
                         "{:#}",
                         json!({
                             "enums": report::summary_json(&rows),
                             "wildcards": report::json(&findings),
+                            "heuristic-conversions": report::json(&guesses),
                             "sites": answers.sites.len(),
                             "unanalyzed": answers.unanalyzed.len(),
                         })
@@ -137,8 +177,9 @@ impl Session<'_> {
             Question::Unreachable => self.list(&report::unreachable(project, answers)),
             Question::Witnesses => self.list(&report::witnesses(project, answers)),
             Question::EmptyArms { all } => self.list(&report::empty_arms(project, answers, *all)),
+            Question::Conversions => self.list(&report::conversions(project)),
             Question::Unanalyzed => self.list(&report::unanalyzed(project, answers)),
-            Question::Check { baseline, write } => self.check(baseline, *write),
+            Question::Check { write } => self.check(*write),
         }
     }
 
@@ -210,22 +251,15 @@ impl Session<'_> {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn check(&self, file: &Path, update: bool) -> Result<ExitCode, String> {
-        let path = self.root.join(file);
-        let judged = match std::fs::read_to_string(&path) {
-            Ok(text) => {
-                baseline::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Baseline::default(),
-            Err(error) => return Err(format!("{}: {error}", path.display())),
-        };
+    fn check(&self, update: bool) -> Result<ExitCode, String> {
+        let file = &self.arguments.baseline;
         let now = baseline::current(self.project, self.answers);
         let judged = if update {
-            let judged = baseline::update(&judged, &now);
-            write(&path, &baseline::write(&judged)?)?;
+            let judged = baseline::update(&self.judged, &now);
+            write(&self.root.join(file), &baseline::write(&judged)?)?;
             judged
         } else {
-            judged
+            self.judged.clone()
         };
         let complaints = baseline::compare(&judged, &now);
         let shown = file.display().to_string();

@@ -6,11 +6,15 @@
 
 #![forbid(unsafe_code)]
 
+mod bodies;
 mod collect;
+mod conversions;
+mod find;
 mod load;
 mod locate;
 mod lower;
+mod names;
 mod place;
 mod types;
 
-pub use load::{Features, Request, find_rust_src, load};
+pub use load::{Request, find_rust_src, load};

@@ -4,12 +4,14 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use match_audit_sites::Project;
+use match_audit_sites::{Configuration, Project};
+use ra_ap_cfg::{CfgAtom, CfgDiff};
+use ra_ap_intern::Symbol;
 use ra_ap_load_cargo::{LoadCargoConfig, ProcMacroServerChoice, load_workspace};
 use ra_ap_paths::{AbsPathBuf, Utf8PathBuf};
 use ra_ap_project_model::{
-    CargoConfig, CargoFeatures, ProjectManifest, ProjectWorkspace, ProjectWorkspaceKind,
-    RustLibSource, TargetKind,
+    CargoConfig, CargoFeatures, CfgOverrides, ProjectManifest, ProjectWorkspace,
+    ProjectWorkspaceKind, RustLibSource, TargetKind,
 };
 
 /// Which project to load, and how it is configured.
@@ -19,37 +21,10 @@ pub struct Request {
     pub root: PathBuf,
     /// The standard library's sources: the folder `library` of `rust-src`.
     pub rust_src: PathBuf,
-    /// The features to turn on.
-    pub features: Features,
-    /// The target triple, if not the host's.
-    pub target: Option<String>,
-    /// Whether tests, examples and benchmarks are looked at too.
-    pub all_targets: bool,
+    /// Features, target, cfg.
+    pub configuration: Configuration,
     /// Whether build scripts and procedural macros, which are foreign code, may run.
     pub run_foreign_code: bool,
-}
-
-/// The features to turn on.
-#[derive(Clone, Debug)]
-pub enum Features {
-    /// All of them.
-    All,
-    /// Those listed, and the default ones unless they are excluded.
-    Selected {
-        /// The features.
-        list: Vec<String>,
-        /// Whether `default` is left out.
-        no_default: bool,
-    },
-}
-
-impl Default for Features {
-    fn default() -> Self {
-        Features::Selected {
-            list: Vec::new(),
-            no_default: false,
-        }
-    }
 }
 
 /// Looks for the standard library's sources: the option, `RUST_SRC_PATH`, then the sysroot.
@@ -96,22 +71,7 @@ pub fn load(request: &Request, progress: &(dyn Fn(String) + Sync)) -> Result<Pro
         Ok(AbsPathBuf::assert(path))
     };
     let root = absolute(&request.root)?;
-    let config = CargoConfig {
-        all_targets: request.all_targets,
-        set_test: request.all_targets,
-        features: match &request.features {
-            Features::All => CargoFeatures::All,
-            Features::Selected { list, no_default } => CargoFeatures::Selected {
-                features: list.clone(),
-                no_default_features: *no_default,
-            },
-        },
-        target: request.target.clone(),
-        sysroot: Some(RustLibSource::Discover),
-        // Without it the loader would install the component on its own.
-        sysroot_src: Some(absolute(&request.rust_src)?),
-        ..CargoConfig::default()
-    };
+    let config = cargo_config(request, absolute(&request.rust_src)?)?;
     let load_config = LoadCargoConfig {
         load_out_dirs_from_check: request.run_foreign_code,
         with_proc_macro_server: if request.run_foreign_code {
@@ -132,15 +92,58 @@ pub fn load(request: &Request, progress: &(dyn Fn(String) + Sync)) -> Result<Pro
             .map_err(said)?;
         workspace.set_build_scripts(built);
     }
-    let targets = targets(&workspace, request.all_targets)?;
+    let targets = targets(&workspace, &request.configuration)?;
     let (db, vfs, _proc_macros) =
         load_workspace(workspace, &config.extra_env, &load_config).map_err(said)?;
     progress("lowering".into());
     Ok(crate::collect::collect(&db, &vfs, &root, &targets))
 }
 
+fn cargo_config(request: &Request, rust_src: AbsPathBuf) -> Result<CargoConfig, String> {
+    let configuration = &request.configuration;
+    let cfg = configuration.cfg.iter().map(|text| cfg_atom(text));
+    Ok(CargoConfig {
+        all_targets: configuration.all_targets,
+        set_test: configuration.all_targets,
+        features: if configuration.all_features {
+            CargoFeatures::All
+        } else {
+            CargoFeatures::Selected {
+                features: configuration.features.clone(),
+                no_default_features: configuration.no_default_features,
+            }
+        },
+        target: configuration.target.clone(),
+        cfg_overrides: CfgOverrides {
+            global: CfgDiff::new(cfg.collect::<Result<_, _>>()?, Vec::new()),
+            ..CfgOverrides::default()
+        },
+        sysroot: Some(RustLibSource::Discover),
+        // Without it the loader would install the component on its own.
+        sysroot_src: Some(rust_src),
+        ..CargoConfig::default()
+    })
+}
+
+/// Reads `name` or `key="value"`, as the compiler's option `--cfg` does.
+fn cfg_atom(text: &str) -> Result<CfgAtom, String> {
+    let Some((key, value)) = text.split_once('=') else {
+        return Ok(CfgAtom::Flag(Symbol::intern(text.trim())));
+    };
+    let value = value.trim().strip_prefix('"');
+    let value = value.and_then(|value| value.strip_suffix('"'));
+    let value = value.ok_or_else(|| format!("--cfg {text}: write it as key=\"value\""))?;
+    Ok(CfgAtom::KeyValue {
+        key: Symbol::intern(key.trim()),
+        value: Symbol::intern(value),
+    })
+}
+
 /// Lists the root files of the targets to look at: those that `cargo build` builds, or all.
-fn targets(workspace: &ProjectWorkspace, all_targets: bool) -> Result<HashSet<AbsPathBuf>, String> {
+fn targets(
+    workspace: &ProjectWorkspace,
+    configuration: &Configuration,
+) -> Result<HashSet<AbsPathBuf>, String> {
     let ProjectWorkspaceKind::Cargo { cargo, error, .. } = &workspace.kind else {
         return Err("this is not a Cargo workspace".into());
     };
@@ -148,8 +151,16 @@ fn targets(workspace: &ProjectWorkspace, all_targets: bool) -> Result<HashSet<Ab
     if let Some(error) = error {
         return Err(format!("`cargo metadata` failed: {error:#}"));
     }
+    let members = || cargo.packages().filter(|package| cargo[*package].is_member);
+    for name in &configuration.package {
+        if !members().any(|package| cargo[package].name == *name) {
+            return Err(format!("the workspace has no package {name}"));
+        }
+    }
+    let chosen =
+        |name: &String| configuration.package.is_empty() || configuration.package.contains(name);
     let mut roots = HashSet::new();
-    for package in cargo.packages().filter(|package| cargo[*package].is_member) {
+    for package in members().filter(|package| chosen(&cargo[*package].name)) {
         for target in &cargo[package].targets {
             let target = &cargo[*target];
             let wanted = match target.kind {
@@ -157,7 +168,9 @@ fn targets(workspace: &ProjectWorkspace, all_targets: bool) -> Result<HashSet<Ab
                 | TargetKind::Lib { .. }
                 | TargetKind::BuildScript
                 | TargetKind::Other => true,
-                TargetKind::Example | TargetKind::Test | TargetKind::Bench => all_targets,
+                TargetKind::Example | TargetKind::Test | TargetKind::Bench => {
+                    configuration.all_targets
+                }
             };
             if wanted {
                 roots.insert(target.root.clone());
@@ -165,4 +178,20 @@ fn targets(workspace: &ProjectWorkspace, all_targets: bool) -> Result<HashSet<Ab
         }
     }
     Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cfg_is_a_name_or_a_key_with_a_quoted_value() {
+        let flag = cfg_atom("loom").unwrap();
+        assert!(matches!(flag, CfgAtom::Flag(name) if name.as_str() == "loom"));
+        let pair = cfg_atom("board = \"virt\"").unwrap();
+        assert!(
+            matches!(pair, CfgAtom::KeyValue { key, value } if key.as_str() == "board" && value.as_str() == "virt")
+        );
+        assert!(cfg_atom("board=virt").is_err());
+    }
 }

@@ -71,8 +71,9 @@ impl<'a> Files<'a> {
         }
     }
 
-    /// Returns the reason in `// match-audit: absorb(reason)` on the line or the one above.
-    pub(crate) fn absorb_comment(&mut self, id: FileId, range: TextRange) -> Option<String> {
+    /// Returns the reason in `// match-audit: WORD(reason)` on the line where `range` begins, or in
+    /// the lines of comment right above it.
+    pub(crate) fn comment(&mut self, id: FileId, range: TextRange, word: &str) -> Option<String> {
         let file = self.file(id);
         let start = usize::from(range.start());
         let line = file.lines.partition_point(|at| *at <= start);
@@ -82,21 +83,18 @@ impl<'a> Files<'a> {
             let to = file.lines.get(line).copied().unwrap_or(file.text.len());
             file.text.get(from..to).unwrap_or_default()
         };
-        // A comment on a line of its own belongs to the line below it.
-        let above = text_of(line.saturating_sub(1));
-        let above = if above.trim_start().starts_with("//") {
-            above
-        } else {
-            ""
-        };
-        absorb_reason(text_of(line)).or_else(|| absorb_reason(above))
+        let above = (1..line).rev().map(text_of);
+        let above = above.take_while(|text| text.trim_start().starts_with("//"));
+        std::iter::once(text_of(line))
+            .chain(above)
+            .find_map(|text| reason(text, word))
     }
 }
 
-fn absorb_reason(line: &str) -> Option<String> {
+fn reason(line: &str, word: &str) -> Option<String> {
     let (_, comment) = line.split_once("//")?;
     let (_, rest) = comment.split_once("match-audit:")?;
-    let rest = rest.trim_start().strip_prefix("absorb(")?;
+    let rest = rest.trim_start().strip_prefix(word)?.strip_prefix('(')?;
     let (reason, _) = rest.rsplit_once(')')?;
     let reason = reason.trim();
     (!reason.is_empty()).then(|| reason.to_string())
@@ -104,16 +102,17 @@ fn absorb_reason(line: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::absorb_reason;
+    use super::reason;
 
     #[test]
     fn a_reason_is_read_and_must_not_be_empty() {
-        let reason = |line| absorb_reason(line);
+        let reason = |line| reason(line, "absorb");
         assert_eq!(
             reason("_ => {} // match-audit: absorb(never (ever) here)").as_deref(),
             Some("never (ever) here")
         );
         assert_eq!(reason("_ => {} // match-audit: absorb()"), None);
         assert_eq!(reason("_ => {} // absorb(x)"), None);
+        assert_eq!(reason("_ => {} // match-audit: omitted_empty_arm(x)"), None);
     }
 }

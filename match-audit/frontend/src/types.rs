@@ -273,6 +273,12 @@ impl<'db> TypeTable<'db> {
             .collect()
     }
 
+    /// Returns the identity of an enum, if it is the project's own.
+    pub(crate) fn own_enum_id(&mut self, id: ra_ap_hir_def::EnumId) -> Option<EnumId> {
+        let data = id.module(self.db).krate(self.db).data(self.db);
+        matches!(data.origin, CrateOrigin::Local { .. }).then(|| self.enum_id(id))
+    }
+
     fn enum_id(&mut self, id: ra_ap_hir_def::EnumId) -> EnumId {
         if let Some(&known) = self.enums.get(&id) {
             return known;

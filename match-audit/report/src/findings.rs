@@ -1,111 +1,14 @@
 //! Turns answers into findings.
 
-use match_audit_sites::baseline::{Complaint, Entry};
-use match_audit_sites::{Audit, EnumInfo, Growth, Location, Project, Site, SiteAudit, SiteKind};
+use match_audit_sites::{Audit, EnumInfo, Growth, Project, Site, SiteAudit, SiteKind};
 use match_audit_usefulness::never::{Access, Level};
 use match_audit_usefulness::{EnumId, Guard, Usefulness, Verdict, Witness};
 
-/// How serious a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Worth knowing.
-    Note,
-    /// Worth a look.
-    Warning,
-    /// A reason to fail.
-    Error,
-}
-
-/// What kind of finding it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Rule {
-    /// A wildcard takes variants without naming them.
-    Swallows,
-    /// A new variant would stop the build here.
-    Breaks,
-    /// A new variant would silently be taken here.
-    Absorbs,
-    /// An arm or alternative takes nothing.
-    Unreachable,
-    /// Values that are not matched.
-    Witness,
-    /// An empty arm was left out, or could be.
-    EmptyArm,
-    /// The baseline and the code disagree.
-    Judgment,
-    /// The site could not be analyzed, or not in full.
-    Incomplete,
-}
-
-impl Rule {
-    /// All rules.
-    pub const ALL: [Rule; 8] = [
-        Rule::Swallows,
-        Rule::Breaks,
-        Rule::Absorbs,
-        Rule::Unreachable,
-        Rule::Witness,
-        Rule::EmptyArm,
-        Rule::Judgment,
-        Rule::Incomplete,
-    ];
-
-    /// Returns the rule's name in reports.
-    pub fn name(self) -> &'static str {
-        match self {
-            Rule::Swallows => "wildcard-swallows",
-            Rule::Breaks => "new-variant-breaks",
-            Rule::Absorbs => "new-variant-absorbed",
-            Rule::Unreachable => "unreachable-pattern",
-            Rule::Witness => "unmatched-values",
-            Rule::EmptyArm => "omitted-empty-arm",
-            Rule::Judgment => "unjudged-wildcard",
-            Rule::Incomplete => "incomplete",
-        }
-    }
-
-    /// Describes the rule in a sentence.
-    pub fn description(self) -> &'static str {
-        match self {
-            Rule::Swallows => "A wildcard takes enum variants without naming them.",
-            Rule::Breaks => "A new variant of the enum would stop the build at this site.",
-            Rule::Absorbs => "A new variant of the enum would silently be taken at this site.",
-            Rule::Unreachable => "An arm or alternative takes no value.",
-            Rule::Witness => "Some values are not matched.",
-            Rule::EmptyArm => "The match rests on a type being empty.",
-            Rule::Judgment => "A wildcard over an own enum differs from what was judged.",
-            Rule::Incomplete => "The site was not analyzed, or not in full.",
-        }
-    }
-}
-
-/// Something to say about a place in the source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// How serious it is.
-    pub severity: Severity,
-    /// What kind it is.
-    pub rule: Rule,
-    /// What there is to say.
-    pub message: String,
-    /// Where, and what to write there.
-    pub label: Label,
-    /// Advice.
-    pub help: Option<String>,
-}
-
-/// A remark at a place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Label {
-    /// The place.
-    pub location: Location,
-    /// The remark.
-    pub text: String,
-}
+use crate::finding::{Finding, Label, Rule, Severity};
 
 const SHOWN: usize = 12;
 
-fn list(names: &[String]) -> String {
+pub(crate) fn list(names: &[String]) -> String {
     let mut text = names[..names.len().min(SHOWN)].join(", ");
     if names.len() > SHOWN {
         text += &format!(" and {} more", names.len() - SHOWN);
@@ -113,7 +16,7 @@ fn list(names: &[String]) -> String {
     text
 }
 
-fn variant_names(info: &EnumInfo, variants: &[usize]) -> Vec<String> {
+pub(crate) fn variant_names(info: &EnumInfo, variants: &[usize]) -> Vec<String> {
     variants
         .iter()
         .filter_map(|index| info.variants.get(*index).cloned())
@@ -127,7 +30,7 @@ fn shown(project: &Project, witnesses: &[Witness<match_audit_sites::TypeId>]) ->
         .collect()
 }
 
-fn sites<'a>(
+pub(crate) fn sites<'a>(
     project: &'a Project,
     audit: &'a Audit,
 ) -> impl Iterator<Item = (&'a Site, &'a SiteAudit)> {
@@ -135,6 +38,14 @@ fn sites<'a>(
         .sites
         .iter()
         .map(|answers| (&project.sites[answers.site], answers))
+}
+
+/// Names what a site is, and for which run where runs differ.
+fn kind(site: &Site) -> String {
+    match &site.run {
+        Some(run) => format!("{} (seen with {run})", site.kind.name()),
+        None => site.kind.name().into(),
+    }
 }
 
 /// Lists wildcards over the project's own enums, or over `only`, with exactly what they take.
@@ -163,10 +74,11 @@ pub fn wildcards(project: &Project, audit: &Audit, only: Option<EnumId>) -> Vec<
             findings.push(Finding {
                 severity: Severity::Note,
                 rule: Rule::Swallows,
+                enumeration: Some(info.path.clone()),
                 message: format!(
                     "`{}` of this {} takes {} of {}'s {} variants without naming them{judged}",
                     arm.text,
-                    site.kind.name(),
+                    kind(site),
                     names.len(),
                     info.name(),
                     info.variants.len(),
@@ -190,10 +102,11 @@ pub fn growth(project: &Project, info: &EnumInfo, growth: &Growth) -> Vec<Findin
         findings.push(Finding {
             severity: Severity::Note,
             rule: Rule::Breaks,
+            enumeration: Some(info.path.clone()),
             message: format!("a new variant of {} would stop the build here", info.path),
             label: Label {
                 location: site.location.clone(),
-                text: format!("{} in {}", site.kind.name(), site.function),
+                text: format!("{} in {}", kind(site), site.function),
             },
             help: None,
         });
@@ -205,6 +118,7 @@ pub fn growth(project: &Project, info: &EnumInfo, growth: &Growth) -> Vec<Findin
             findings.push(Finding {
                 severity: Severity::Warning,
                 rule: Rule::Absorbs,
+                enumeration: Some(info.path.clone()),
                 message: format!(
                     "a new variant of {} would silently be taken here",
                     info.path
@@ -214,7 +128,7 @@ pub fn growth(project: &Project, info: &EnumInfo, growth: &Growth) -> Vec<Findin
                     text: format!(
                         "by `{}` of this {} in {}",
                         arm.text,
-                        site.kind.name(),
+                        kind(site),
                         site.function
                     ),
                 },
@@ -245,13 +159,14 @@ pub fn unreachable(project: &Project, audit: &Audit) -> Vec<Finding> {
             if let Usefulness::Redundant { covered_by } = &arm.usefulness {
                 // The silent else of an `if let` that always holds is the compiler's business.
                 let message = if info.text == "else" {
-                    format!("this {} always matches", site.kind.name())
+                    format!("this {} always matches", kind(site))
                 } else {
                     format!("`{}` takes no value", info.text)
                 };
                 findings.push(Finding {
                     severity: Severity::Warning,
                     rule: Rule::Unreachable,
+                    enumeration: None,
                     message,
                     label: Label {
                         location: info.location.clone(),
@@ -264,6 +179,7 @@ pub fn unreachable(project: &Project, audit: &Audit) -> Vec<Finding> {
                 findings.push(Finding {
                     severity: Severity::Warning,
                     rule: Rule::Unreachable,
+                    enumeration: None,
                     message: format!("an alternative of `{}` takes no value", info.text),
                     label: Label {
                         location: info.location.clone(),
@@ -293,7 +209,8 @@ pub fn witnesses(project: &Project, audit: &Audit) -> Vec<Finding> {
         findings.push(Finding {
             severity: Severity::Error,
             rule: Rule::Witness,
-            message: format!("this {} does not match all values", site.kind.name()),
+            enumeration: None,
+            message: format!("this {} does not match all values", kind(site)),
             label: Label {
                 location: site.location.clone(),
                 text: format!("not matched: {}", list(&shown(project, missing))),
@@ -306,11 +223,12 @@ pub fn witnesses(project: &Project, audit: &Audit) -> Vec<Finding> {
 
 /// Lists matches that rest on a type being empty: with an empty arm left out, or with one that
 /// could be left out or that no execution reaches. Near unsafe code only, unless `all` is asked.
+/// What a comment `// match-audit: omitted_empty_arm(reason)` answers is a note with the reason.
 pub fn empty_arms(project: &Project, audit: &Audit, all: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (site, answers) in sites(project, audit) {
         if let Some(level) = answers.omitted_empty_arm
-            && (all || level == Level::Default)
+            && (all || level == Level::Default && site.empty_arm.is_none())
         {
             let near = match site.access {
                 Access::Ordinary => "",
@@ -319,20 +237,21 @@ pub fn empty_arms(project: &Project, audit: &Audit, all: bool) -> Vec<Finding> {
             };
             let arms = list(&shown(project, &answers.report.left_out));
             findings.push(Finding {
-                severity: match level {
-                    Level::Default => Severity::Warning,
-                    Level::OnRequest => Severity::Note,
+                severity: match (level, &site.empty_arm) {
+                    (Level::Default, None) => Severity::Warning,
+                    (Level::Default, Some(_)) | (Level::OnRequest, _) => Severity::Note,
                 },
                 rule: Rule::EmptyArm,
+                enumeration: None,
                 message: format!(
                     "this {} is accepted only because an empty arm was left out{near}",
-                    site.kind.name()
+                    kind(site)
                 ),
                 label: Label {
                     location: site.location.clone(),
                     text: format!("left out: {arms}"),
                 },
-                help: None,
+                help: site.empty_arm.as_ref().map(|it| format!("judged: {it}")),
             });
         }
         if !all {
@@ -349,6 +268,7 @@ pub fn empty_arms(project: &Project, audit: &Audit, all: bool) -> Vec<Finding> {
             findings.push(Finding {
                 severity: Severity::Note,
                 rule: Rule::EmptyArm,
+                enumeration: None,
                 message: format!("`{}` {text}", info.text),
                 label: Label {
                     location: info.location.clone(),
@@ -369,6 +289,7 @@ pub fn unanalyzed(project: &Project, audit: &Audit) -> Vec<Finding> {
         .map(|site| Finding {
             severity: Severity::Note,
             rule: Rule::Incomplete,
+            enumeration: None,
             message: format!("this {} was not analyzed", site.kind.name()),
             label: Label {
                 location: site.location.clone(),
@@ -384,7 +305,8 @@ pub fn unanalyzed(project: &Project, audit: &Audit) -> Vec<Finding> {
         findings.push(Finding {
             severity: Severity::Note,
             rule: Rule::Incomplete,
-            message: format!("this {} was not analyzed in full", site.kind.name()),
+            enumeration: None,
+            message: format!("this {} was not analyzed in full", kind(site)),
             label: Label {
                 location: site.location.clone(),
                 text: "too much work".into(),
@@ -395,59 +317,43 @@ pub fn unanalyzed(project: &Project, audit: &Audit) -> Vec<Finding> {
     findings
 }
 
-/// Turns the complaints of `check` into findings. A stale entry has no place in the source, so
-/// it points to the baseline file.
-pub fn complaints(
-    project: &Project,
-    audit: &Audit,
-    complaints: &[Complaint],
-    baseline: &str,
-) -> Vec<Finding> {
+/// Lists code that seems to make an own enum from something else. A heuristic, and each finding
+/// says so.
+pub fn conversions(project: &Project) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for complaint in complaints {
-        let (entry, help) = match complaint {
-            Complaint::Unjudged(entry, _) => (
-                entry,
-                "name the variants, or write `// match-audit: absorb(reason)` beside the arm",
-            ),
-            Complaint::Grown(entry, _) => (entry, "judge it again, and update the baseline"),
-            Complaint::Stale(entry) => (entry, "run `cargo match-audit check --write`"),
-            Complaint::NoReason(entry) => (entry, "say why a new variant need not stop the build"),
+    for conversion in &project.conversions {
+        let Some(info) = project.enum_info(conversion.id) else {
+            continue;
         };
-        let location = arm_of(project, audit, entry).unwrap_or_else(|| Location {
-            file: baseline.into(),
-            line: 1,
-            column: 1,
-            length: 1,
-        });
+        let lost: Vec<usize> = (0..info.variants.len())
+            .filter(|index| !conversion.made.contains(index))
+            .collect();
+        let made = variant_names(info, &conversion.made);
         findings.push(Finding {
-            severity: Severity::Error,
-            rule: Rule::Judgment,
-            message: complaint.to_string(),
+            severity: Severity::Note,
+            rule: Rule::Conversion,
+            enumeration: Some(info.path.clone()),
+            message: format!(
+                "heuristic: `{}` seems to make {} from {}; a new variant would be lost here \
+                 without any error",
+                conversion.function,
+                info.path,
+                conversion.from.name(),
+            ),
             label: Label {
-                location,
-                text: String::new(),
+                location: conversion.location.clone(),
+                text: format!(
+                    "names {} of {} variants: {}",
+                    made.len(),
+                    info.variants.len(),
+                    list(&made)
+                ),
             },
-            help: Some(help.into()),
+            help: (!lost.is_empty())
+                .then(|| format!("not made today: {}", list(&variant_names(info, &lost)))),
         });
     }
     findings
-}
-
-fn arm_of(project: &Project, audit: &Audit, entry: &Entry) -> Option<Location> {
-    for (site, answers) in sites(project, audit) {
-        if site.location.file != entry.file || site.function != entry.function {
-            continue;
-        }
-        for absorbed in &answers.absorbed {
-            let arm = &site.arms[absorbed.arm];
-            let info = project.enum_info(absorbed.id)?;
-            if arm.text == entry.pattern && info.path == entry.enumeration {
-                return Some(arm.location.clone());
-            }
-        }
-    }
-    None
 }
 
 /// Says whether a site decides something: it has more than one way to go on.

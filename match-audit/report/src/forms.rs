@@ -3,7 +3,7 @@
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use crate::findings::{Finding, Rule, Severity};
+use crate::finding::{Finding, Rule, Severity};
 
 /// Writes findings with the source around them, as the compiler does. `read` returns a file's
 /// text; `colors` asks for escape codes.
@@ -94,6 +94,7 @@ pub fn json(findings: &[Finding]) -> Value {
             json!({
                 "rule": finding.rule.name(),
                 "severity": severity(finding.severity),
+                "enum": finding.enumeration,
                 "message": finding.message,
                 "file": location.file,
                 "line": location.line,

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use match_audit_sites::{Audit, Project};
 use match_audit_usefulness::EnumId;
 
-use crate::findings::{Finding, decides, wildcards};
+use crate::finding::Finding;
+use crate::findings::{conversions, decides, wildcards};
 use crate::summary::summary;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;\
@@ -58,6 +59,12 @@ pub fn html(project: &Project, audit: &Audit) -> String {
     }
     for (file, findings) in files {
         page += &format!("<h3><code>{}</code></h3>{}", text(&file), list(&findings));
+    }
+    let guesses = conversions(project);
+    if !guesses.is_empty() {
+        page += "<h2>Conversions (heuristic)</h2><p>Code that seems to make an enum from something \
+                 else: a new variant would be lost there, although no match has a wildcard.</p>";
+        page += &list(&guesses);
     }
     page + "</html>\n"
 }

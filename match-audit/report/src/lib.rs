@@ -2,15 +2,18 @@
 
 #![forbid(unsafe_code)]
 
+mod finding;
 mod findings;
 mod forms;
 mod html;
+mod judgments;
 mod summary;
 
+pub use finding::{Finding, Label, Rule, Severity};
 pub use findings::{
-    Finding, Label, Rule, Severity, complaints, empty_arms, growth, unanalyzed, unreachable,
-    wildcards, witnesses,
+    conversions, empty_arms, growth, unanalyzed, unreachable, wildcards, witnesses,
 };
 pub use forms::{Colors, github, json, sarif, terminal};
 pub use html::html;
+pub use judgments::complaints;
 pub use summary::{EnumSummary, summary, summary_json, summary_table};

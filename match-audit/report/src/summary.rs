@@ -95,6 +95,9 @@ pub fn summary_json(rows: &[EnumSummary<'_>]) -> Value {
         .map(|row| {
             json!({
                 "enum": row.info.path,
+                "declared": row.info.location.as_ref().map(|at| json!({
+                    "file": at.file, "line": at.line, "column": at.column,
+                })),
                 "variants": row.info.variants,
                 "sites": row.sites,
                 "exhaustive": row.exhaustive,

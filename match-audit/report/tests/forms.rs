@@ -47,8 +47,11 @@ fn project() -> Project {
             },
             arms: vec![arm(3, "Device::A"), arm(4, "_")],
             access: Access::Ordinary,
+            empty_arm: None,
+            run: None,
         }],
         unanalyzed: vec![],
+        conversions: vec![],
     }
 }
 

@@ -4,18 +4,22 @@
 //! beside the arm with `// match-audit: absorb(reason)` or in the file, and then holds until the
 //! wildcard swallows more than it did.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
 use crate::audit::Audit;
-use crate::project::Project;
+use crate::configuration::Configuration;
+use crate::project::{Location, Project};
 
 /// The contents of the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Baseline {
+    /// The runs that the judgments are about; one with default options if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub run: Vec<Configuration>,
     /// The judged wildcards.
     #[serde(default)]
     pub absorb: Vec<Entry>,
@@ -70,6 +74,8 @@ fn key(entry: &Entry) -> Key {
 /// answers. Each entry comes with the sites it stands for, as indices in [`Project::sites`].
 pub fn current(project: &Project, audit: &Audit) -> Vec<(Entry, Vec<usize>)> {
     let mut entries: BTreeMap<Key, (Entry, Vec<usize>)> = BTreeMap::new();
+    // An arm that two runs see differently is one arm.
+    let mut counted: BTreeSet<(Key, &Location)> = BTreeSet::new();
     for answers in &audit.sites {
         let site = &project.sites[answers.site];
         for absorbed in &answers.absorbed {
@@ -93,8 +99,10 @@ pub fn current(project: &Project, audit: &Audit) -> Vec<(Entry, Vec<usize>)> {
                 .variants
                 .iter()
                 .filter_map(|index| info.variants.get(*index));
-            let (entry, sites) = entries.entry(key(&entry)).or_insert((entry, Vec::new()));
-            entry.arms += 1;
+            let key = key(&entry);
+            let is_new = counted.insert((key.clone(), &arm.location));
+            let (entry, sites) = entries.entry(key).or_insert((entry, Vec::new()));
+            entry.arms += usize::from(is_new);
             entry.variants.extend(names.cloned());
             entry.variants.sort();
             entry.variants.dedup();
@@ -151,6 +159,7 @@ pub fn update(baseline: &Baseline, current: &[(Entry, Vec<usize>)]) -> Baseline 
         .map(|entry| (key(entry), entry.reason.as_str()))
         .collect();
     Baseline {
+        run: baseline.run.clone(),
         absorb: current
             .iter()
             .map(|(entry, _)| Entry {

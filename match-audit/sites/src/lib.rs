@@ -7,9 +7,15 @@
 
 mod audit;
 pub mod baseline;
+mod configuration;
+mod merge;
 mod project;
+mod signature;
 
 pub use audit::{Absorbed, Audit, Growth, SiteAudit, audit, grow};
+pub use configuration::Configuration;
+pub use merge::merge;
 pub use project::{
-    ArmInfo, EnumInfo, Location, Names, Project, Site, SiteKind, TypeId, TypeInfo, Unanalyzed,
+    ArmInfo, Conversion, ConversionSource, EnumInfo, Location, Names, Project, Site, SiteKind,
+    TypeId, TypeInfo, Unanalyzed,
 };

@@ -22,6 +22,8 @@ pub struct Project {
     pub sites: Vec<Site>,
     /// Sites that could not be lowered. They are counted, never dropped.
     pub unanalyzed: Vec<Unanalyzed>,
+    /// Where values of own enums seem to be made from something else. A guess, not an analysis.
+    pub conversions: Vec<Conversion>,
 }
 
 /// A type.
@@ -134,6 +136,10 @@ pub struct Site {
     pub arms: Vec<ArmInfo>,
     /// What the place was reached through.
     pub access: Access,
+    /// The reason given in `// match-audit: omitted_empty_arm(reason)` beside the site.
+    pub empty_arm: Option<String>,
+    /// The run that this is about, where another run sees the same place with other types.
+    pub run: Option<String>,
 }
 
 /// What the source says about an arm.
@@ -145,6 +151,44 @@ pub struct ArmInfo {
     pub text: String,
     /// The reason given in `// match-audit: absorb(reason)` beside the arm.
     pub absorb: Option<String>,
+}
+
+/// Code that seems to make an own enum from something else, naming the variants one by one: a new
+/// one would be lost there although no match on the enum has a wildcard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conversion {
+    /// Where it is.
+    pub location: Location,
+    /// The function or constant around it.
+    pub function: String,
+    /// What the values are made from.
+    pub from: ConversionSource,
+    /// The enum.
+    pub id: EnumId,
+    /// The variants that are made, ascending.
+    pub made: Vec<usize>,
+}
+
+/// What an enum is made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ConversionSource {
+    /// An integer or character.
+    Number,
+    /// A string or a string of bytes.
+    Text,
+    /// A list of variants, in which others look for one.
+    List,
+}
+
+impl ConversionSource {
+    /// Returns the words that a programmer would use.
+    pub fn name(self) -> &'static str {
+        match self {
+            ConversionSource::Number => "a number",
+            ConversionSource::Text => "text",
+            ConversionSource::List => "a list",
+        }
+    }
 }
 
 /// A site that could not be lowered.

@@ -43,6 +43,8 @@ fn site(line: u32, function: &str, scrutinee: u32, arms: Vec<(Pat<TypeId>, &str)
             })
             .collect(),
         access: Access::Ordinary,
+        empty_arm: None,
+        run: None,
     }
 }
 
@@ -79,6 +81,7 @@ fn model(legal: &[(usize, usize)]) -> Project {
         ],
         sites: Vec::new(),
         unanalyzed: Vec::new(),
+        conversions: Vec::new(),
     };
     for (index, function) in ["read", "write", "base", "size", "reset", "name"]
         .into_iter()
