@@ -76,8 +76,9 @@ fn check_vcpus(number: VmId, vm: &VmDescription, machine: &Machine) -> Result<()
         return Err(Place::Key(number, Key::Vcpus).error(Problem::BadVcpuCount { vcpus }));
     }
     let place = Place::Key(number, Key::Pinning);
-    let Pinning::Fixed(pins) = &vm.pinning else {
-        return Ok(());
+    let pins = match &vm.pinning {
+        Pinning::Fixed(pins) => pins,
+        Pinning::Floating => return Ok(()),
     };
     if pins.len() != usize::from(vm.vcpus) {
         let pins = pins.len();

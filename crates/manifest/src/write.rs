@@ -32,9 +32,13 @@ fn vm_node(index: usize, vm: &VmDescription) -> DeviceTreeNode {
     set(&mut vm_node, Key::Cmdline.name(), vm.cmdline.as_str());
     set(&mut vm_node, Key::Spis.name(), u32::from(vm.spis));
     set(&mut vm_node, Key::WarmReset.name(), vm.warm_reset.name());
-    if let Pinning::Fixed(cpus) = &vm.pinning {
-        let cpus: Vec<u32> = cpus.iter().map(|cpu| u32::from(cpu.get())).collect();
-        set(&mut vm_node, Key::Pinning.name(), cpus);
+    match &vm.pinning {
+        Pinning::Fixed(cpus) => {
+            let cpus: Vec<u32> = cpus.iter().map(|cpu| u32::from(cpu.get())).collect();
+            set(&mut vm_node, Key::Pinning.name(), cpus);
+        }
+        // What stands for nothing is not written.
+        Pinning::Floating => {}
     }
     if let Some(initrd) = &vm.initrd {
         set(&mut vm_node, Key::Initrd.name(), initrd.as_str());
