@@ -47,9 +47,12 @@ impl Stage2 {
             let entry = make
                 .descriptor
                 .decode(make.place.level, self.geometry().format());
-            if let Entry::Table(table) = entry {
+            match entry {
                 // Three tables at most are before it.
-                let _ = left_behind.try_push(table);
+                Entry::Table(table) => {
+                    let _ = left_behind.try_push(table);
+                }
+                Entry::Invalid | Entry::Leaf(_) => {}
             }
         }
         let mut open = ArrayVec::new();

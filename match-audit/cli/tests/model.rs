@@ -80,8 +80,19 @@ fn a_covered_arm_is_found() {
 
 #[test]
 fn a_left_out_empty_arm_is_found_on_request() {
-    assert_eq!(json(&["empty-arms"]).as_array().map(Vec::len), Some(0));
+    let near_raw = json(&["empty-arms"]);
+    let near_raw = with_rule(&near_raw, "omitted-empty-arm");
+    // The one that a comment answers is not among them.
+    let labels: Vec<_> = near_raw.iter().map(|f| &f["severity"]).collect();
+    assert_eq!(labels, ["warning"], "{near_raw:#?}");
     let all = json(&["empty-arms", "--all"]);
+    let answered = with_rule(&all, "omitted-empty-arm");
+    assert!(answered.iter().any(|f| {
+        f["severity"] == "note"
+            && f["help"]
+                .as_str()
+                .is_some_and(|it| it.contains("has promised"))
+    }));
     assert!(
         with_rule(&all, "omitted-empty-arm")
             .iter()
@@ -90,6 +101,51 @@ fn a_left_out_empty_arm_is_found_on_request() {
                 .is_some_and(|m| m.contains("this let"))),
         "{all:#}"
     );
+}
+
+#[test]
+fn conversions_are_guessed_and_said_to_be_guesses() {
+    let findings = json(&["conversions"]);
+    let found: Vec<String> = with_rule(&findings, "conversion-may-lose")
+        .iter()
+        .map(|finding| {
+            let message = finding["message"].as_str().unwrap_or_default();
+            assert!(message.starts_with("heuristic: "), "{message}");
+            let function = message.split('`').nth(1).unwrap_or_default();
+            let label = finding["label"].as_str().unwrap_or_default();
+            format!("{function} {label}")
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "Code::ALL names 3 of 3 variants: A, B, C",
+            "Code::from_number names 2 of 3 variants: A, B",
+            "Code::from_text names 3 of 3 variants: A, B, C",
+        ]
+    );
+}
+
+#[test]
+fn runs_are_merged_and_differing_types_told_apart() {
+    let sites = |arguments: &[&str]| json(arguments)["sites"].as_u64().expect("a number");
+    let (plain, grown) = (sites(&[]), sites(&["--cfg", "grown"]));
+    assert_eq!(grown, plain + 1);
+    // `boards` is seen with one variant and with two.
+    assert_eq!(sites(&["--also", "--cfg grown"]), grown + 1);
+    let findings = json(&["what-if", "Board", "--also", "--cfg grown"]);
+    let absorbed = with_rule(&findings, "new-variant-absorbed");
+    let text = format!("{absorbed:?}");
+    assert_eq!(absorbed.len(), 2, "{text}");
+    assert!(text.contains("seen with --cfg grown"), "{text}");
+    assert!(text.contains("seen with default options"), "{text}");
+}
+
+#[test]
+fn a_package_that_is_not_there_is_an_error() {
+    let output = run(&model(), &["-p", "nobody"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no package nobody"));
 }
 
 #[test]

@@ -53,6 +53,21 @@ pub(crate) fn made_by(context: &Context<'_, '_>) -> Vec<Made> {
 
 type Variants = BTreeMap<EnumId, BTreeSet<usize>>;
 
+/// An expression that chooses by a number or a text, or a list.
+struct Branches {
+    from: ConversionSource,
+    /// What each chosen branch, or each element, mentions.
+    cases: Vec<Variants>,
+    /// What is mentioned where nothing was chosen.
+    rest: Variants,
+}
+
+fn join(into: &mut Variants, other: Variants) {
+    for (id, variants) in other {
+        into.entry(id).or_default().extend(variants);
+    }
+}
+
 struct Search<'a, 'db> {
     db: &'db RootDatabase,
     body: &'a Body,
@@ -61,16 +76,18 @@ struct Search<'a, 'db> {
 
 impl<'db> Search<'_, 'db> {
     fn made_at(&self, at: ExprId, expr: &Expr) -> Vec<Made> {
-        let (from, branches) = match expr {
+        let Some(Branches { from, cases, rest }) = (match expr {
             Expr::Match { arms, .. } => self.of_match(arms),
             Expr::If { .. } => self.of_chain(expr),
-            Expr::Array(Array::ElementList { elements }) => {
-                let branches = elements.iter().map(|element| self.named_by(*element));
-                (Some(ConversionSource::List), branches.collect())
-            }
-            _ => return Vec::new(),
+            Expr::Array(Array::ElementList { elements }) => Some(Branches {
+                from: ConversionSource::List,
+                cases: elements.iter().map(|it| self.named_by(*it)).collect(),
+                rest: Variants::new(),
+            }),
+            _ => None,
+        }) else {
+            return Vec::new();
         };
-        let Some(from) = from else { return Vec::new() };
         let mut wanted = BTreeSet::new();
         self.enums_in(self.infer.expr_ty(at), MAX_DEPTH, &mut wanted);
         if from != ConversionSource::List {
@@ -78,18 +95,18 @@ impl<'db> Search<'_, 'db> {
             self.enums_in(whole, MAX_DEPTH, &mut wanted);
         }
         let made = wanted.into_iter().filter_map(|id| {
-            let named: Vec<&BTreeSet<usize>> =
-                branches.iter().filter_map(|it| it.get(&id)).collect();
-            let variants: BTreeSet<usize> =
+            let named: Vec<&BTreeSet<usize>> = cases.iter().filter_map(|it| it.get(&id)).collect();
+            let mut variants: BTreeSet<usize> =
                 named.iter().flat_map(|it| it.iter().copied()).collect();
             // A list of distinct variants is a list of the variants; any other one is a table of
             // something else.
-            let is_list = named.len() == branches.len()
+            let is_list = named.len() == cases.len()
                 && named.iter().all(|it| it.len() == 1)
                 && variants.len() == named.len();
             let counts = named.len() > 1
                 && variants.len() > 1
                 && (from != ConversionSource::List || is_list);
+            variants.extend(rest.get(&id).into_iter().flatten());
             counts.then_some(Made {
                 at,
                 from,
@@ -101,25 +118,33 @@ impl<'db> Search<'_, 'db> {
     }
 
     /// Looks at the arms that a number or a text selects.
-    fn of_match(&self, arms: &[MatchArm]) -> (Option<ConversionSource>, Vec<Variants>) {
+    fn of_match(&self, arms: &[MatchArm]) -> Option<Branches> {
         let mut from = None;
-        let mut branches = Vec::new();
+        let mut cases = Vec::new();
+        let mut rest = Variants::new();
         for arm in arms {
+            let mut named = self.named_by(arm.expr);
             if let Some(source) = self.source_of(arm.pat) {
                 from = Some(source);
-                let mut named = self.named_by(arm.expr);
                 // From a value of the same enum: that is a step, not a conversion.
                 self.forget_matched(arm.pat, &mut named);
-                branches.push(named);
+                cases.push(named);
+            } else {
+                join(&mut rest, named);
             }
         }
-        (from, branches)
+        Some(Branches {
+            from: from?,
+            cases,
+            rest,
+        })
     }
 
     /// Looks at the branches of `if n == 1 { … } else if n == 2 { … }`.
-    fn of_chain(&self, first: &Expr) -> (Option<ConversionSource>, Vec<Variants>) {
+    fn of_chain(&self, first: &Expr) -> Option<Branches> {
         let mut from = None;
-        let mut branches = Vec::new();
+        let mut cases = Vec::new();
+        let mut rest = Variants::new();
         let mut at = first;
         while let Expr::If {
             condition,
@@ -127,16 +152,24 @@ impl<'db> Search<'_, 'db> {
             else_branch,
         } = at
         {
+            let named = self.named_by(*then_branch);
             if let Some(source) = self.compared_with(*condition) {
                 from = Some(source);
-                branches.push(self.named_by(*then_branch));
+                cases.push(named);
+            } else {
+                join(&mut rest, named);
             }
-            match else_branch {
-                Some(next) => at = &self.body[*next],
-                None => break,
+            let Some(next) = *else_branch else { break };
+            at = &self.body[next];
+            if !matches!(at, Expr::If { .. }) {
+                join(&mut rest, self.named_by(next));
             }
         }
-        (from, branches)
+        Some(Branches {
+            from: from?,
+            cases,
+            rest,
+        })
     }
 
     fn compared_with(&self, condition: ExprId) -> Option<ConversionSource> {

@@ -1,6 +1,8 @@
 //! Turns answers into findings.
 
-use match_audit_sites::{Audit, EnumInfo, Growth, Project, Site, SiteAudit, SiteKind};
+use match_audit_sites::{
+    Audit, ConversionSource, EnumInfo, Growth, Project, Site, SiteAudit, SiteKind,
+};
 use match_audit_usefulness::never::{Access, Level};
 use match_audit_usefulness::{EnumId, Guard, Usefulness, Verdict, Witness};
 
@@ -333,13 +335,20 @@ pub fn conversions(project: &Project) -> Vec<Finding> {
             severity: Severity::Note,
             rule: Rule::Conversion,
             enumeration: Some(info.path.clone()),
-            message: format!(
-                "heuristic: `{}` seems to make {} from {}; a new variant would be lost here \
-                 without any error",
-                conversion.function,
-                info.path,
-                conversion.from.name(),
-            ),
+            message: match conversion.from {
+                ConversionSource::List => format!(
+                    "heuristic: `{}` lists variants of {} one by one; a new one would be missing \
+                     here without any error",
+                    conversion.function, info.path,
+                ),
+                ConversionSource::Number | ConversionSource::Text => format!(
+                    "heuristic: `{}` seems to make {} from {}; a new variant would be lost here \
+                     without any error",
+                    conversion.function,
+                    info.path,
+                    conversion.from.name(),
+                ),
+            },
             label: Label {
                 location: conversion.location.clone(),
                 text: format!(

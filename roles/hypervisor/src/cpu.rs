@@ -161,8 +161,11 @@ impl<H: Hardware> ExitHandler<H> for Cpu {
             self.sleep(hw, frame);
             return;
         }
-        if let Delivery::Impossible { vector } = self.exception(hw, frame, syndrome) {
-            self.intent = Intent::Crash(Cause::AbortInHandler { vector });
+        match self.exception(hw, frame, syndrome) {
+            Delivery::Impossible { vector } => {
+                self.intent = Intent::Crash(Cause::AbortInHandler { vector });
+            }
+            Delivery::Done => {}
         }
         self.carry_out(hw, frame);
     }

@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Test(TestOptions),
     /// Checks rules of the code base: layers, unsafe code, wildcard arms, licences.
     Check(CheckOptions),
+    /// Runs the match auditor on this workspace: `cargo xtask match-audit what-if Device`.
+    MatchAudit(MatchAuditOptions),
     /// Looks for inputs that break something, with libFuzzer and the nightly compiler.
     Fuzz(FuzzOptions),
     /// Changes the code in small ways and looks whether a test notices; takes hours for all crates.
@@ -204,6 +206,14 @@ pub(crate) struct CheckOptions {
     /// Record the counts as they are now as the accepted ones, before checking.
     #[arg(long)]
     pub(crate) accept: bool,
+}
+
+/// Options of `cargo xtask match-audit`.
+#[derive(Args, Debug)]
+pub(crate) struct MatchAuditOptions {
+    /// The match auditor's own arguments; `help` lists them.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) arguments: Vec<OsString>,
 }
 
 /// Options of `cargo xtask fuzz`.

@@ -10,6 +10,7 @@ mod emulator;
 mod fuzz;
 mod guests;
 mod images;
+mod match_audit;
 mod mutants;
 mod paths;
 mod process;
@@ -63,6 +64,7 @@ fn dispatch(command: Command) -> anyhow::Result<ExitCode> {
             let never = emulator::become_owned(options.parent, &options.command)?;
             match never {}
         }
+        Command::MatchAudit(options) => return match_audit::command(&options),
         Command::Bare(options) => return images::bare(&options),
     }
     Ok(ExitCode::SUCCESS)

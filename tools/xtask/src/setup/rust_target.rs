@@ -107,6 +107,32 @@ pub(crate) fn ensure() -> Result<RustTarget> {
     Ok(RustTarget { sysroot: dir })
 }
 
+/// Returns the sources of the standard library: the toolchain's own, or else Debian's package.
+pub(crate) fn library() -> Result<PathBuf> {
+    let compiler = Compiler::detect()?;
+    let origin = match Origin::from_environment() {
+        Some(origin) => origin,
+        None => {
+            let own = compiler.sysroot.join("lib/rustlib/src/rust/library");
+            if own.join("core/src/lib.rs").is_file() {
+                return Ok(own);
+            }
+            Origin::Package
+        }
+    };
+    let cache = paths::cache_dir()?;
+    let _lock = lock::acquire(&cache, "sysroot")?;
+    origin.library(&compiler, &cache).context(
+        "no sources of the standard library; with rustup, `rustup component add rust-src` adds them",
+    )
+}
+
+/// Returns the compiler's release and commit.
+pub(crate) fn version() -> Result<String> {
+    let compiler = Compiler::detect()?;
+    Ok(format!("{} {}", compiler.release, compiler.commit))
+}
+
 /// Where the sources of core and alloc come from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Origin {

@@ -5,7 +5,7 @@ use crate::cli::TestOptions;
 use crate::images::{self, Image};
 use crate::setup::rust_target::{RustTarget, TARGET};
 use crate::setup::{self, cargo_tools, qemu};
-use crate::{check, device_board, fuzz, guests, mutants, paths, process};
+use crate::{check, device_board, fuzz, guests, match_audit, mutants, paths, process};
 use anyhow::{Context as _, Result, bail, ensure};
 use cargo_metadata::{Metadata, MetadataCommand, Package};
 use std::io::{BufRead, BufReader};
@@ -82,7 +82,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "match-audit",
         kind: Kind::Tests,
-        run: match_audit,
+        run: audit_matches,
     },
     Step {
         name: "rustdoc",
@@ -300,36 +300,39 @@ fn loom(context: &mut Context) -> Result<Tally> {
     Ok(tally)
 }
 
-/// Checks and tests the match auditor, which is a workspace of its own. Its front end, minutes of
-/// building for programs that nothing here runs, is left to its own `cargo test -p
-/// cargo-match-audit`, and to long runs.
-fn match_audit(context: &mut Context) -> Result<Tally> {
-    let folder = paths::workspace_root().join("match-audit");
+/// Checks and tests the match auditor, which is a workspace of its own, and compares this
+/// workspace's wildcards with those that were judged. Its front end, minutes of building, is built
+/// and tested only where it has changed, and checked and tested in full in long runs.
+fn audit_matches(context: &mut Context) -> Result<Tally> {
     let scope: &[&str] = if context.long { &["--workspace"] } else { &[] };
+    let cargo = || {
+        let mut cargo = paths::cargo();
+        cargo.current_dir(match_audit::folder());
+        cargo
+    };
+    process::run(cargo().args(["fmt", "--all", "--check"]))?;
     process::run(
-        paths::cargo()
-            .current_dir(&folder)
-            .args(["fmt", "--all", "--check"]),
-    )?;
-    process::run(
-        paths::cargo()
-            .current_dir(&folder)
+        cargo()
             .args(["clippy", "--quiet", "--all-targets"])
             .args(scope)
             .args(["--", "-D", "warnings"]),
     )?;
     let mut command = context.nextest()?;
-    command.current_dir(&folder).args(scope);
+    command.current_dir(match_audit::folder());
+    if context.long {
+        match_audit::set_up(&mut command)?;
+        command.args(["--release", "--workspace"]);
+    }
     let mut tally = counted(&mut command, summary::parse_nextest)?;
     if context.filter.is_none() {
-        let mut compare = paths::cargo();
-        compare
-            .current_dir(&folder)
-            .args(["run", "--quiet", "--package", "match-audit-difftest"]);
+        let mut compare = cargo();
+        compare.args(["run", "--quiet", "--package", "match-audit-difftest"]);
         if context.long {
             compare.args(["--", "--long"]);
         }
         process::run(&mut compare)?;
+        tally.add(Tally::SUCCESS);
+        match_audit::check()?;
         tally.add(Tally::SUCCESS);
     }
     Ok(tally)

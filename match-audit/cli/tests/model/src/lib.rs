@@ -181,3 +181,122 @@ macro_rules! is_c {
 pub fn by_macro(kind: &Kind) -> bool {
     is_c!(kind)
 }
+
+/// Made from something else: a new code is lost in each of these, and no match tells.
+pub enum Code {
+    A,
+    B,
+    C,
+}
+
+impl Code {
+    pub const ALL: [Code; 3] = [Code::A, Code::B, Code::C];
+
+    pub fn from_number(number: u8) -> Option<Code> {
+        match number {
+            0 => Some(Code::A),
+            1 => Some(Self::B),
+            _ => None,
+        }
+    }
+
+    pub fn from_text(text: &str) -> Result<Code, Failure> {
+        if text == "a" {
+            Ok(Code::A)
+        } else if text == "b" {
+            Ok(Code::B)
+        } else if text.is_empty() {
+            Err(Failure::Empty)
+        } else {
+            Ok(Code::C)
+        }
+    }
+
+    /// A step from code to code is no conversion, and neither is a table of something else.
+    pub fn next(self, number: u8) -> Code {
+        let table = [Code::A, Code::A, Code::B];
+        match (self, number) {
+            (Code::A, 0) => Code::B,
+            (Code::B, 1) => Code::C,
+            (code @ (Code::A | Code::B | Code::C), _) => {
+                drop(table);
+                code
+            }
+        }
+    }
+}
+
+/// An error says what is wrong with a number; it is not made from it.
+pub enum Failure {
+    Empty,
+    Zero,
+    Large,
+}
+
+pub fn check(number: u8) -> Result<u8, Failure> {
+    match number {
+        0 => Err(Failure::Zero),
+        200.. => Err(Failure::Large),
+        other => Ok(other),
+    }
+}
+
+/// Both are written by one macro, so that nothing can be forgotten.
+macro_rules! coded {
+    ($($name:ident = $code:literal),*) => {
+        pub enum Coded { $($name),* }
+        impl Coded {
+            pub fn decode(code: u8) -> Option<Coded> {
+                match code {
+                    $($code => Some(Coded::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+coded!(One = 1, Two = 2);
+
+/// A constant of a block is a constant, and not the one outside.
+pub fn in_a_block(number: u8) -> bool {
+    const LIMIT: u8 = 255;
+    match number {
+        0..LIMIT => false,
+        LIMIT => true,
+    }
+}
+
+/// # Safety
+///
+/// Nobody can call this: there is no such place.
+pub unsafe fn answered(place: *const Void) -> u8 {
+    // SAFETY: the caller vouches for the place.
+    unsafe {
+        // match-audit: omitted_empty_arm(the caller has promised a value of an empty type)
+        match *place {}
+    }
+}
+
+/// # Safety
+///
+/// Nobody can call this: there is no such place.
+pub unsafe fn unanswered(place: *const Void) -> u8 {
+    // SAFETY: the caller vouches for the place.
+    unsafe { match *place {} }
+}
+
+#[cfg(grown)]
+pub fn only_when_grown(kind: &Kind) -> bool {
+    !matches!(kind, Kind::A)
+}
+
+pub enum Board {
+    Virt,
+    #[cfg(grown)]
+    Real,
+}
+
+pub fn boards(board: &Board) -> bool {
+    if let Board::Virt = board { true } else { false }
+}
