@@ -1,11 +1,12 @@
 //! Synchronous exits other than calls.
 
 use crate::cpu::{Cpu, Intent};
+use addr::Ipa;
 use machine::{ExceptionRecord, Frame, Hardware, Syndrome};
 use stage2::Access;
 use trap::{
-    DataAbort, Direction, Esr, Exception, Exit, ExitRegisters, GuestContext, InstructionAbort,
-    InstructionLength, Pstate, Stage1Walk, WaitKind, advance, decode,
+    DataAbort, Direction, Esr, Exception, Exit, ExitRegisters, FaultStatus, GuestContext,
+    InstructionAbort, InstructionLength, Pstate, Stage1Walk, WaitKind, advance, decode,
 };
 
 /// Whether an exit could be answered as the architecture says.
@@ -19,6 +20,13 @@ pub(crate) enum Delivery {
         /// The handler's address.
         vector: u64,
     },
+}
+
+/// What stage 2 refused.
+struct Refusal {
+    ipa: Option<Ipa>,
+    stage1_walk: Stage1Walk,
+    fault: FaultStatus,
 }
 
 impl Cpu {
@@ -95,7 +103,16 @@ impl Cpu {
             }
             return Delivery::Done;
         }
-        if self.is_mapped_by_now(hw, abort) {
+        let refusal = Refusal {
+            ipa: abort.ipa,
+            stage1_walk: abort.stage1_walk,
+            fault: abort.fault,
+        };
+        let access = match abort.direction {
+            Direction::Read => Access::Read,
+            Direction::Write => Access::Write,
+        };
+        if self.is_mapped_by_now(hw, &refusal, access) {
             return Delivery::Done;
         }
         inject(hw, frame, Exception::for_data_abort(abort));
@@ -104,16 +121,12 @@ impl Cpu {
 
     /// Tells whether stage 2 permits the access that it has just refused: while a block is split its
     /// whole range is absent for a moment, and the guest then tries again.
-    fn is_mapped_by_now<H: Hardware>(&self, hw: &H, abort: &DataAbort) -> bool {
-        let access = match abort.direction {
-            Direction::Read => Access::Read,
-            Direction::Write => Access::Write,
-        };
+    fn is_mapped_by_now<H: Hardware>(&self, hw: &H, refusal: &Refusal, access: Access) -> bool {
         let (Some(vcpu), Some(ipa), Stage1Walk::No, true) = (
             &self.current,
-            abort.ipa,
-            abort.stage1_walk,
-            abort.fault.is_stage2_refusal(),
+            refusal.ipa,
+            refusal.stage1_walk,
+            refusal.fault.is_stage2_refusal(),
         ) else {
             return false;
         };
@@ -128,6 +141,14 @@ impl Cpu {
         frame: &mut Frame,
         abort: &InstructionAbort,
     ) -> Delivery {
+        let refusal = Refusal {
+            ipa: abort.ipa,
+            stage1_walk: abort.stage1_walk,
+            fault: abort.fault,
+        };
+        if self.is_mapped_by_now(hw, &refusal, Access::Execute) {
+            return Delivery::Done;
+        }
         let exception = Exception::for_instruction_abort(abort);
         let entry = exception.take(&context(hw, frame));
         if frame.pc == entry.pc {

@@ -186,6 +186,24 @@ fn a_fetch_from_nowhere_is_an_external_abort() {
 }
 
 #[test]
+fn a9_what_is_mapped_by_now_is_tried_again() {
+    // A translation fault in RAM, as while another CPU splits the block around it.
+    let mut bench = bench();
+    let ram = 0x4000_1000;
+    for class in [0x20, 0x24] {
+        bench.frames[0].pc = ram;
+        let came = bench.trap(0, class << 26 | IL | 7, ram, ram >> 12 << 4);
+        assert_eq!(came, Came::Back);
+        assert_eq!(bench.frames[0].pc, ram, "{class:#x}");
+        assert_eq!(bench.machines[0].world.el1.esr_el1, 0, "{class:#x}");
+    }
+    // On a walk of the guest's own tables, the address is not what was accessed.
+    let _ = bench.trap(0, 0x20 << 26 | IL | 1 << 7 | 7, ram, ram >> 12 << 4);
+    assert_ne!(bench.machines[0].world.el1.esr_el1, 0);
+    bench.check_rest();
+}
+
+#[test]
 fn devices_answer() {
     let mut bench = bench();
     assert_eq!(bench.read(0, 0x0800_0000), 0x50, "GICD_CTLR: DS and ARE");
