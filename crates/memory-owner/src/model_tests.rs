@@ -882,3 +882,28 @@ fn an_identifier_is_its_raw_value() {
             .all(|raw| LoanId::new(*raw).get() == *raw)
     );
 }
+
+#[test]
+fn banks_in_one_block_share_it_and_gaps_take_no_place() {
+    let blocks = |ram: &[PaRange]| owner_of(ram, Contents::Zero).store.blocks();
+    let apart = [range(RAM, 4 << 20), range(RAM + (1 << 30), 4 << 20)];
+    assert_eq!(blocks(&apart), 4);
+    let shared = [range(RAM, 3 << 20), range(RAM + (7 << 19), 1 << 19)];
+    assert_eq!(blocks(&shared), 2);
+}
+
+#[test]
+fn the_firmware_needs_no_account_and_may_have_one() {
+    let with = |accounts: &[Account]| {
+        MemoryOwner::new(Setup {
+            ram: &[range(RAM, 4 << 20)],
+            reserved: &[(range(RAM, PAGE_SIZE), Owner::Firmware)],
+            accounts,
+            details: 1,
+            contents: Contents::Zero,
+        })
+        .map(|memory| memory.account(Owner::Firmware).unwrap().pages)
+    };
+    assert_eq!(with(&[]), Ok(1));
+    assert_eq!(with(&[Account::new(Owner::Firmware, 1)]), Ok(1));
+}
