@@ -40,6 +40,35 @@ impl Model for Device {
     }
 }
 
+/// Whether a device has a power key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerKey {
+    /// It has, and the key is down for a moment.
+    Pressed,
+    /// It has none.
+    Absent,
+}
+
+impl Device {
+    /// Presses the power key, if the device has one: its guest is asked to shut down. To be called
+    /// through [`device_model::Slot::poke`].
+    pub fn press_power_key<H: Host>(&mut self, host: &mut H) -> PowerKey {
+        match self {
+            Self::Pl061(gpio) => {
+                gpio.press(host);
+                PowerKey::Pressed
+            }
+            Self::Pl011(_)
+            | Self::Pl031(_)
+            | Self::Pvpanic(_)
+            | Self::VirtioBalloon(_)
+            | Self::VirtioConsole(_)
+            | Self::VirtioBlk(_)
+            | Self::VirtioRng(_) => PowerKey::Absent,
+        }
+    }
+}
+
 impl From<Pl011> for Device {
     fn from(device: Pl011) -> Self {
         Self::Pl011(device)

@@ -32,7 +32,7 @@ pub mod virtio_blk;
 pub mod virtio_console;
 pub mod virtio_rng;
 
-pub use device::Device;
+pub use device::{Device, PowerKey};
 pub use hpet::Hpet;
 pub use pl011::Pl011;
 pub use pl031::Pl031;

@@ -84,6 +84,8 @@ pub enum Device {
     Pvpanic,
     /// The real-time clock.
     Pl031,
+    /// The GPIO controller with the power key, by which a VM is asked to shut down.
+    Pl061,
     /// A disk. The only device that a VM may have several of.
     VirtioBlk(Disk),
     /// A source of random numbers.
@@ -118,6 +120,7 @@ pub enum DeviceName {
     Pl011,
     Pvpanic,
     Pl031,
+    Pl061,
     VirtioBlk,
     VirtioRng,
     VirtioConsole,
@@ -125,10 +128,11 @@ pub enum DeviceName {
 
 impl DeviceName {
     /// All kinds.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Pl011,
         Self::Pvpanic,
         Self::Pl031,
+        Self::Pl061,
         Self::VirtioBlk,
         Self::VirtioRng,
         Self::VirtioConsole,
@@ -141,6 +145,7 @@ impl DeviceName {
             Self::Pl011 => "pl011",
             Self::Pvpanic => "pvpanic",
             Self::Pl031 => "pl031",
+            Self::Pl061 => "pl061",
             Self::VirtioBlk => "virtio-blk",
             Self::VirtioRng => "virtio-rng",
             Self::VirtioConsole => "virtio-console",
@@ -156,10 +161,11 @@ impl DeviceName {
 
 impl Device {
     /// All devices that have nothing but a name.
-    pub const PLAIN: [Self; 5] = [
+    pub const PLAIN: [Self; 6] = [
         Self::Pl011,
         Self::Pvpanic,
         Self::Pl031,
+        Self::Pl061,
         Self::VirtioRng,
         Self::VirtioConsole,
     ];
@@ -171,6 +177,7 @@ impl Device {
             DeviceName::Pl011 => Self::Pl011,
             DeviceName::Pvpanic => Self::Pvpanic,
             DeviceName::Pl031 => Self::Pl031,
+            DeviceName::Pl061 => Self::Pl061,
             DeviceName::VirtioRng => Self::VirtioRng,
             DeviceName::VirtioConsole => Self::VirtioConsole,
             DeviceName::VirtioBlk => return None,
@@ -184,6 +191,7 @@ impl Device {
             Self::Pl011 => DeviceName::Pl011,
             Self::Pvpanic => DeviceName::Pvpanic,
             Self::Pl031 => DeviceName::Pl031,
+            Self::Pl061 => DeviceName::Pl061,
             Self::VirtioBlk(_) => DeviceName::VirtioBlk,
             Self::VirtioRng => DeviceName::VirtioRng,
             Self::VirtioConsole => DeviceName::VirtioConsole,
@@ -195,9 +203,12 @@ impl Device {
     pub const fn disk(&self) -> Option<&Disk> {
         match self {
             Self::VirtioBlk(disk) => Some(disk),
-            Self::Pl011 | Self::Pvpanic | Self::Pl031 | Self::VirtioRng | Self::VirtioConsole => {
-                None
-            }
+            Self::Pl011
+            | Self::Pvpanic
+            | Self::Pl031
+            | Self::Pl061
+            | Self::VirtioRng
+            | Self::VirtioConsole => None,
         }
     }
 
@@ -206,7 +217,7 @@ impl Device {
     pub const fn is_virtio(&self) -> bool {
         match self {
             Self::VirtioBlk(_) | Self::VirtioRng | Self::VirtioConsole => true,
-            Self::Pl011 | Self::Pvpanic | Self::Pl031 => false,
+            Self::Pl011 | Self::Pvpanic | Self::Pl031 | Self::Pl061 => false,
         }
     }
 }

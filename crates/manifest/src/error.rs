@@ -298,7 +298,7 @@ impl fmt::Display for Problem {
             Self::UnknownDevice { name } => {
                 write!(
                     f,
-                    " = {name:?}: no such device; there are pl011, pvpanic, pl031, virtio-blk, \
+                    " = {name:?}: no such device; there are pl011, pvpanic, pl031, pl061, virtio-blk, \
                      virtio-rng and virtio-console"
                 )
             }

@@ -605,7 +605,7 @@ fn keys_and_devices_are_found_by_their_names() {
         assert_eq!(Device::plain(device.name()), Some(device));
     }
     assert_eq!(DeviceName::from_name("pl031"), Some(DeviceName::Pl031));
-    assert_eq!(DeviceName::from_name("pl061"), None);
+    assert_eq!(DeviceName::from_name("pl101"), None);
     for meaning in WarmReset::ALL {
         assert_eq!(WarmReset::from_name(meaning.name()), Some(meaning));
     }

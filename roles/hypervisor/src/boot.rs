@@ -466,6 +466,11 @@ impl Maker<'_> {
                     (DeviceKind::Pl031, map::PL031),
                     devices::Pl031::new(devices::pl031::Config).into(),
                 ),
+                // The guest's device tree says which pin the key is on: that of the default.
+                Device::Pl061 => (
+                    (DeviceKind::Pl061, map::PL061),
+                    devices::Pl061::new(devices::pl061::Config::default()).into(),
+                ),
                 Device::VirtioBlk(disk) => {
                     store = stores.next();
                     let device = VirtioBlk::new(self.disk_config(disk, store.as_ref()));

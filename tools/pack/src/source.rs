@@ -274,7 +274,7 @@ fn device_called(item: &Item<'_>) -> Result<DeviceName, PackError> {
     match DeviceName::from_name(&name) {
         Some(device) => Ok(device),
         None => Err(item.error(
-            "no such device; there are pl011, pvpanic, pl031, virtio-blk, virtio-rng and \
+            "no such device; there are pl011, pvpanic, pl031, pl061, virtio-blk, virtio-rng and \
              virtio-console",
         )),
     }

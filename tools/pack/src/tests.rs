@@ -330,7 +330,7 @@ fn errors_say_where_what_and_what_would_be_right() {
         (
             "devices = [\n  \"pl011\",\n  \"pl101\",\n]",
             "test.toml:7: devices = \"pl101\": no such device; there are pl011, pvpanic, pl031, \
-             virtio-blk, virtio-rng and virtio-console",
+             pl061, virtio-blk, virtio-rng and virtio-console",
         ),
         (
             "devices = [\"pl031\", { name = \"pl031\" }]",

@@ -188,7 +188,7 @@ impl Bench {
     }
 
     /// Runs a handler on a CPU; if it sleeps in there, the bench comes back.
-    fn on(
+    pub(super) fn on(
         &mut self,
         cpu: usize,
         handler: impl FnOnce(&mut Cpu, &mut FakeMachine, &mut Box<Frame>),

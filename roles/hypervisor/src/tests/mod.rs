@@ -9,6 +9,7 @@ mod disk;
 mod interrupt;
 mod mmio;
 mod power;
+mod power_key;
 mod random;
 mod schedule;
 mod stop;
