@@ -12,7 +12,18 @@ use core::fmt;
 pub struct Bus<T> {
     /// In the order of their addresses; no two overlap.
     entries: Vec<Entry<T>>,
+    /// Where the first granule lies: that of the first entry.
+    base: u64,
+    /// How many entries start at or before the first address of each granule. Empty if the entries
+    /// lie too far apart.
+    granules: Vec<u16>,
 }
+
+/// The size of a granule, as a power of 2: 64 KiB, in which there is seldom more than one device.
+const GRANULE_SHIFT: u32 = 16;
+
+/// How many granules there are at most: 64 MiB, which holds all that a VM has.
+const MAX_GRANULES: u64 = 1024;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry<T> {
@@ -89,6 +100,8 @@ impl<T> Default for Bus<T> {
     fn default() -> Self {
         Self {
             entries: Vec::new(),
+            base: 0,
+            granules: Vec::new(),
         }
     }
 }
@@ -116,13 +129,16 @@ impl<T: Copy> Bus<T> {
                 target,
             },
         );
+        self.index();
         Ok(())
     }
 
-    /// Finds who answers an access of `width` at `address`, in logarithmic time.
+    /// Finds who answers an access of `width` at `address`, in logarithmic time; at once if there is
+    /// but one device in its granule.
     ///
     /// # Errors
     /// [`Miss`] if nobody does, or not for the whole width.
+    #[inline]
     pub fn lookup(&self, address: Ipa, width: Width) -> Result<Hit<T>, Miss> {
         let entry = self
             .entries_up_to(address.get())
@@ -153,8 +169,46 @@ impl<T: Copy> Bus<T> {
     }
 
     /// Counts the entries that start at or before `address`.
+    #[inline]
     fn entries_up_to(&self, address: u64) -> usize {
+        let granule = address.wrapping_sub(self.base) >> GRANULE_SHIFT;
+        let known = usize::try_from(granule)
+            .ok()
+            .and_then(|granule| self.granules.get(granule));
+        match known {
+            Some(count) => {
+                let count = usize::from(*count);
+                match self.entries.get(count) {
+                    // Another one starts in the same granule, perhaps before the address.
+                    Some(next) if next.start <= address => self.search(address),
+                    Some(_) | None => count,
+                }
+            }
+            None => self.search(address),
+        }
+    }
+
+    #[inline(never)]
+    fn search(&self, address: u64) -> usize {
         self.entries.partition_point(|entry| entry.start <= address)
+    }
+
+    /// Prepares the short way of `entries_up_to`.
+    fn index(&mut self) {
+        let (Some(first), Some(last)) = (self.entries.first(), self.entries.last()) else {
+            return;
+        };
+        self.base = (first.start >> GRANULE_SHIFT) << GRANULE_SHIFT;
+        let span = last.start.wrapping_sub(self.base) >> GRANULE_SHIFT;
+        self.granules = Vec::new();
+        if span < MAX_GRANULES {
+            self.granules = (0..=span)
+                .map_while(|granule| {
+                    let start = self.base.wrapping_add(granule << GRANULE_SHIFT);
+                    u16::try_from(self.search(start)).ok()
+                })
+                .collect();
+        }
     }
 
     fn range(&self, index: usize) -> Option<IpaRange> {
@@ -237,10 +291,20 @@ mod tests {
             ranges in proptest::collection::vec((0..200_u64, 1..20_u64), 0..20),
             address in 0..240_u64,
             width in proptest::sample::select(Width::ALL.to_vec()),
+            // Within a granule, over several, and too far apart for any.
+            (base, scale) in proptest::sample::select(std::vec![
+                (0, 1),
+                (0x0123_4567, 0x1234),
+                (0x0800_0000, 0x1_0000),
+                (0x7_0000_0001, 0x0400_0001),
+            ]),
         ) {
+            let place = |at: u64| base + at * scale;
+            let ranges = ranges.into_iter().map(|(s, n)| (place(s), n * scale));
+            let address = place(address) + address % scale;
             let mut bus = Bus::default();
             let mut attached: Vec<(u64, u64, usize)> = Vec::new();
-            for (index, (start, size)) in ranges.into_iter().enumerate() {
+            for (index, (start, size)) in ranges.enumerate() {
                 let free = attached.iter().all(|(s, n, _)| start + size <= *s || s + n <= start);
                 let result = bus.attach(Ipa::new(start), size, index);
                 prop_assert_eq!(result.is_ok(), free);

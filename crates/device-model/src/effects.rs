@@ -164,6 +164,7 @@ impl Host for Effects {
         self.timer = Some(TimerRequest::Cancel);
     }
 
+    #[cold]
     fn guest_error(&mut self, error: GuestError, offset: u64) {
         let pushed = self.errors.try_push(ErrorRecord { error, offset });
         self.note_loss(pushed);
