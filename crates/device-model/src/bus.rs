@@ -248,6 +248,28 @@ mod tests {
     }
 
     #[test]
+    fn devices_that_share_a_granule_are_told_apart() {
+        let mut bus = Bus::default();
+        // Attached in an order of its own.
+        for slot in [3_u64, 0, 31, 7, 1] {
+            let start = Ipa::new(0x0a00_0000 + slot * 0x200);
+            bus.attach(start, 0x200, slot).unwrap();
+        }
+        bus.attach(Ipa::new(0x0900_0000), 0x1000, 99).unwrap();
+        for slot in 0..33 {
+            let start = 0x0a00_0000 + slot * 0x200;
+            let found = [start, start + 0x1fc]
+                .map(|address| bus.lookup(Ipa::new(address), Width::Word).ok())
+                .map(|hit| hit.map(|hit| (hit.target, hit.offset)));
+            let there = [0, 1, 3, 7, 31].contains(&slot);
+            let expected = [(slot, 0), (slot, 0x1fc)].map(|hit| there.then_some(hit));
+            assert_eq!(found, expected);
+        }
+        let hit = bus.lookup(Ipa::new(0x0900_0018), Width::Word).unwrap();
+        assert_eq!((hit.target, hit.offset), (99, 0x18));
+    }
+
+    #[test]
     fn b3_an_access_across_the_end_hits_neither_neighbour() {
         let bus = bus();
         for (address, width) in [
