@@ -203,7 +203,8 @@ pub(crate) struct CheckOptions {
     /// Show every place, not only counts and violations.
     #[arg(long)]
     pub(crate) verbose: bool,
-    /// Record the counts as they are now as the accepted ones, before checking.
+    /// Record the counts as they are now as the accepted ones, and the devices' status, before
+    /// checking.
     #[arg(long)]
     pub(crate) accept: bool,
 }

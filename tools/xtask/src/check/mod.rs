@@ -1,6 +1,7 @@
 //! `cargo xtask check`: rules of the code base that no compiler checks.
 
 mod baseline;
+mod devices;
 mod inherited_lints;
 mod layers;
 mod licences;
@@ -36,6 +37,7 @@ pub(crate) fn command(options: &CheckOptions) -> Result<()> {
         let counts = measure()?;
         counts.write()?;
         println!("recorded: {counts}");
+        devices::write()?;
     }
     let mut failed = 0;
     for (name, outcome) in run_all() {
@@ -61,6 +63,7 @@ pub(crate) fn run_all() -> Vec<Outcome> {
         ),
         ("unsafe code", unsafe_code()),
         ("wildcard arms", wildcard_arms()),
+        ("devices", devices::check()),
         ("words", words::check()),
         ("licences", licences::check()),
     ]
