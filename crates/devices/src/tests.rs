@@ -8,7 +8,9 @@
 //!   line, with the older ones left alone.
 
 use crate::testing::effects;
-use crate::{Device, Hpet, Pl011, Pl031, Pl061, Pvpanic, VirtioBlk, VirtioRng};
+use crate::{
+    Device, Hpet, Pl011, Pl031, Pl061, Pvpanic, VirtioBalloon, VirtioBlk, VirtioConsole, VirtioRng,
+};
 use addr::Width;
 use device_model::migrate::{ContainerReader, ContainerWriter, RestoreError, Writer};
 use device_model::{Effects, Levels, Model, Slot, TimerRequest};
@@ -366,6 +368,14 @@ device_suite! {
             ..Default::default()
         }),
     )), survives: [], snapshots: VIRTIO_BLK;
+    virtio_balloon: Device::from(VirtioMmio::new(
+        virtio::mmio::Config::default(),
+        VirtioBalloon::new(Default::default()),
+    )), survives: [], snapshots: [include_str!("virtio_balloon/snapshot-1.txt")];
+    virtio_console: Device::from(VirtioMmio::new(
+        virtio::mmio::Config::default(),
+        VirtioConsole::new(Default::default()),
+    )), survives: [], snapshots: [include_str!("virtio_console/snapshot-1.txt")];
     virtio_rng: Device::from(VirtioMmio::new(
         virtio::mmio::Config::default(),
         VirtioRng::default(),

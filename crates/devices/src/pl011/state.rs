@@ -171,10 +171,18 @@ impl State {
     /// Returns the modem inputs as the guest sees them: its outputs, if they are looped back
     /// (DDI0183G, 2.4.6).
     pub(super) fn modem_lines(&self) -> Flags {
-        let control = self.control;
-        if !control.contains(Control::LOOPBACK) {
-            return self.modem_inputs;
+        if self.control.contains(Control::LOOPBACK) {
+            self.looped_modem_lines()
+        } else {
+            self.modem_inputs
         }
+    }
+
+    /// Apart, so that it is not computed on each poll for the flags.
+    #[cold]
+    #[inline(never)]
+    fn looped_modem_lines(&self) -> Flags {
+        let control = self.control;
         let mut lines = Flags::empty();
         lines.set(Flags::CTS, control.contains(Control::RTS));
         lines.set(Flags::DSR, control.contains(Control::DTR));
