@@ -265,6 +265,18 @@ unsafe fn copy_bytes(target: u64, source: u64, size: u64) {
     // SAFETY: by the contract; the loop touches exactly `size` bytes of each.
     unsafe {
         core::arch::asm!(
+            "    cmp    {size}, #64",
+            "    b.lo   7f",
+            // ID_AA64ISAR2_EL1.MOPS: the CPU has instructions for that (FEAT_MOPS).
+            "    mrs    {a}, s3_0_c0_c6_2",
+            "    tst    {a}, #0xf0000",
+            "    b.eq   2f",
+            "    .arch_extension mops",
+            "    cpyfp  [{target}]!, [{source}]!, {size}!",
+            "    cpyfm  [{target}]!, [{source}]!, {size}!",
+            "    cpyfe  [{target}]!, [{source}]!, {size}!",
+            "    .arch_extension nomops",
+            "    b      9f",
             "2:  subs   {size}, {size}, #64",
             "    b.lo   6f",
             "    ldp    {a}, {b}, [{source}]",

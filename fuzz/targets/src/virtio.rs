@@ -21,9 +21,9 @@ const BUFFERS: u64 = 0x8000;
 const DISK: usize = 0x9000 + 100;
 
 /// What one turn may cost: its budget, and what the last access may cost beyond it.
-const TURN: u64 = 128 * 1024 + 8 * 1024;
+const TURN: u64 = 80 * 1024 + 8 * 1024;
 /// What an access costs beside its bytes.
-const PER_ACCESS: u64 = 512;
+const PER_ACCESS: u64 = 768;
 
 /// Lets a driver work on a disk.
 ///

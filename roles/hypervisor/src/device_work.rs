@@ -15,8 +15,9 @@ use device_model::{Disk, DiskError, Effects, Entropy, MemoryFault, SpareMemory, 
 use devices::virtio_blk::image::Layers;
 use machine::Hardware;
 
-/// How long a device that has more to do waits, as a part of a second: 10 µs.
-const PAUSE: u64 = 100_000;
+/// How long a device that has more to do waits, as a part of a second: 2 µs, enough for the guest to
+/// take an interrupt.
+const PAUSE: u64 = 500_000;
 
 impl Cpu {
     /// Lets a device work, if `effects` say that it wants to. The caller holds no lock.

@@ -392,7 +392,7 @@ impl VirtioBlk {
 
     fn write(&self, queue: &mut Queue, work: &mut Work<'_>, offset: u64) -> Job {
         let chain = queue.chain();
-        let most = work.allowance(chain.unread());
+        let most = work.write_allowance(chain.unread());
         let Some(piece) = chain.next_readable(most) else {
             return match self.state.cache {
                 Cache::WriteThrough => Job::Flush,
@@ -476,7 +476,7 @@ fn clear(work: &mut Work<'_>, kind: RangeKind, offset: u64, bytes: u64) -> Job {
         }
         RangeKind::Zero => {
             let most = u32::try_from(bytes).unwrap_or(u32::MAX);
-            let piece = u64::from(work.allowance(most));
+            let piece = u64::from(work.write_allowance(most));
             (piece, work.zero_disk(offset, piece))
         }
     };

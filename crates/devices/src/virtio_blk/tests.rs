@@ -136,7 +136,7 @@ fn a_kick_may_bring_many_requests_and_one_interrupt() {
         }
         bench.rings[0].ask_for_event(&mut bench.guest, 0);
         bench.kick(0);
-        assert_eq!(bench.turns, 1);
+        assert!(bench.turns <= 4, "{}", bench.turns);
         assert_eq!(bench.interrupts(), 1);
         for _ in 0..16 {
             assert_eq!(bench.take(0).map(|used| used.written), Some(513));

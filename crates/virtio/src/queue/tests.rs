@@ -557,7 +557,7 @@ fn a_long_chain_is_read_in_several_turns() {
         turns += 1;
         assert_eq!(bench.queue.attention(), Attention::Due);
     }
-    assert!((3..10).contains(&turns), "{turns}");
+    assert!((3..20).contains(&turns), "{turns}");
     assert_eq!(bench.buffers(), chain);
 }
 
