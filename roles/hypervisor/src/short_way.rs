@@ -65,7 +65,8 @@ impl Cpu {
             frame.set_operand(register, u64::from(word));
             return Short::Done;
         }
-        self.short_device(hw, frame, &registers)
+        // By values and last, so that what comes before it needs no stack.
+        self.short_device(hw, frame, syndrome.esr, syndrome.far, syndrome.hpfar)
     }
 
     /// Carries out an access to a device, which needs no register but the operand.
@@ -74,9 +75,16 @@ impl Cpu {
         &mut self,
         hw: &mut H,
         frame: &mut Frame,
-        registers: &ExitRegisters,
+        esr: u64,
+        far: u64,
+        hpfar: u64,
     ) -> Short {
-        let done = DeviceAccess::recognize(registers)
+        let registers = ExitRegisters {
+            esr: Esr::new(esr),
+            far,
+            hpfar,
+        };
+        let done = DeviceAccess::recognize(&registers)
             .and_then(|device| self.board_access(hw, frame, device.ipa, device.access));
         match (done, self.next()) {
             (None, _) => Short::Refused,
