@@ -14,12 +14,10 @@ use crate::turn::Work;
 use addr::Ipa;
 use core::sync::atomic::{Ordering, fence};
 
-/// Offset of the identifier in a descriptor; the length lies before it.
+/// Offset of the length in a descriptor; identifier and flags lie behind it.
 const LENGTH: u64 = 8;
 /// Offset of the flags in a descriptor.
 const FLAGS: u64 = 14;
-/// Offset of the flags in an event suppression area.
-const EVENT_FLAGS: u64 = 2;
 /// Descriptors of an indirect table that are copied at a time.
 const BATCH: u16 = 16;
 
@@ -220,10 +218,10 @@ impl PackedRing {
             return Ok(false);
         }
         // Asked first, looked second: a driver that adds a chain in between is seen or notifies.
-        work.write(self.areas.device, &self.position.to_event().to_le_bytes())?;
-        fence(Ordering::Release);
-        let flags = at(self.areas.device, EVENT_FLAGS)?;
-        work.write(flags, &EVENTS_AT.to_le_bytes())?;
+        // Offset and flags in one write, which the driver sees whole or not at all.
+        let [e0, e1] = self.position.to_event().to_le_bytes();
+        let [f0, f1] = EVENTS_AT.to_le_bytes();
+        work.write(self.areas.device, &[e0, e1, f0, f1])?;
         fence(Ordering::SeqCst);
         self.head_is_available(work)
     }
@@ -335,12 +333,14 @@ impl PackedRing {
         let descriptor = self.slot_address(self.position.slot)?;
         let [l0, l1, l2, l3] = written.to_le_bytes();
         let [i0, i1] = id.to_le_bytes();
-        work.write(at(descriptor, LENGTH)?, &[l0, l1, l2, l3, i0, i1])?;
         let mut flags = self.position.used_marks();
         flags.set(DescriptorFlags::WRITE, written != 0);
-        // All that belongs to the chain is seen before the marks.
+        let [f0, f1] = flags.bits().to_le_bytes();
+        // What the device wrote into buffers is seen before the marks; length and identifier with
+        // them, in one write that the driver sees whole or not at all.
         fence(Ordering::Release);
-        work.write(at(descriptor, FLAGS)?, &flags.bits().to_le_bytes())?;
+        let half = [l0, l1, l2, l3, i0, i1, f0, f1];
+        work.write(at(descriptor, LENGTH)?, &half)?;
         self.position = self.position.advance(slots, self.areas.size);
         self.phase = Phase::Idle;
         Ok(())
