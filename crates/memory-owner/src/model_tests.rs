@@ -907,3 +907,17 @@ fn the_firmware_needs_no_account_and_may_have_one() {
     assert_eq!(with(&[]), Ok(1));
     assert_eq!(with(&[Account::new(Owner::Firmware, 1)]), Ok(1));
 }
+
+#[test]
+fn a_block_of_dirty_pages_that_is_taken_in_part_is_zeroed_but_for_that() {
+    let mut memory = MemoryOwner::new(Setup {
+        ram: &[range(RAM, 4 << 20)],
+        reserved: &[(range(RAM + PAGE_SIZE, PAGE_SIZE), HYPERVISOR)],
+        accounts: &accounts(),
+        details: 1,
+        contents: Contents::Unknown,
+    })
+    .unwrap();
+    assert_eq!(zero_all(&mut memory), (4 << 20) - PAGE_SIZE);
+    assert_eq!((memory.free_pages(), memory.dirty_pages()), (1023, 0));
+}

@@ -846,3 +846,26 @@ fn a_split_beyond_the_guest_s_addresses_is_refused() {
     let refused = tree.merge(&mut fake.clone(), ipa).err();
     assert_eq!(refused, Some(EditError::BeyondIpaSize { range }));
 }
+
+#[test]
+fn a_step_of_a_teardown_looks_at_a_bounded_number_of_descriptors() {
+    let fake = Fake::new();
+    let mut tree = new_tree(&fake, 40);
+    // Each of these takes a table of its own.
+    for block in 0..16 {
+        map_ram(&fake, &mut tree, GUEST_RAM + block * BLOCK_2M, PAGE_SIZE);
+    }
+    let mut teardown = tree.destroy(&slot(), &mut fake.clone());
+    loop {
+        fake.reset_counts();
+        let progress = teardown.step(&mut fake.clone());
+        let reads = fake.0.borrow().reads;
+        assert!(
+            reads <= STEP_DESCRIPTORS as usize + 8,
+            "{reads} descriptors"
+        );
+        if progress == TeardownProgress::Done {
+            return;
+        }
+    }
+}
