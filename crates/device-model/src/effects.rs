@@ -37,6 +37,8 @@ pub struct Effects {
     pub events: ArrayVec<GuestEvent, REPORT_CAPACITY>,
     /// How many bytes, errors and events found no room here.
     pub lost: u32,
+    /// Whether anything was recorded.
+    touched: bool,
 }
 
 /// Whether a device has got room for input.
@@ -91,21 +93,15 @@ impl Effects {
             errors: ArrayVec::new(),
             events: ArrayVec::new(),
             lost: 0,
+            touched: false,
         }
     }
 
     /// Tells whether nothing was recorded, so that there is nothing to apply: what most accesses do.
     #[inline]
     #[must_use]
-    pub fn is_none(&self) -> bool {
-        self.line.is_none()
-            && self.transmitted.is_empty()
-            && self.input == InputRoom::Unchanged
-            && self.work == WorkRequest::Unchanged
-            && self.timer.is_none()
-            && self.errors.is_empty()
-            && self.events.is_empty()
-            && self.lost == 0
+    pub const fn is_none(&self) -> bool {
+        !self.touched
     }
 
     fn note_loss<T, E>(&mut self, pushed: Result<T, E>) {
@@ -117,6 +113,7 @@ impl Effects {
 
 impl Host for Effects {
     fn set_line(&mut self, update: LineUpdate) {
+        self.touched = true;
         // The later level is the one that counts.
         let lost: Result<(), LineUpdate> = if update.line == 0 {
             self.line = Some(update);
@@ -128,10 +125,12 @@ impl Host for Effects {
     }
 
     fn signal(&mut self, signal: Signal) {
+        self.touched = true;
         self.note_loss(Err::<(), Signal>(signal));
     }
 
     fn transmit(&mut self, byte: u8) {
+        self.touched = true;
         let pushed = self.transmitted.try_push(byte);
         self.note_loss(pushed);
     }
@@ -141,10 +140,12 @@ impl Host for Effects {
     }
 
     fn request_work(&mut self) {
+        self.touched = true;
         self.work = WorkRequest::Wanted;
     }
 
     fn input_wanted(&mut self) {
+        self.touched = true;
         self.input = InputRoom::Wanted;
     }
 
@@ -157,20 +158,24 @@ impl Host for Effects {
     }
 
     fn arm_timer(&mut self, deadline: u64) {
+        self.touched = true;
         self.timer = Some(TimerRequest::Arm(deadline));
     }
 
     fn cancel_timer(&mut self) {
+        self.touched = true;
         self.timer = Some(TimerRequest::Cancel);
     }
 
     #[cold]
     fn guest_error(&mut self, error: GuestError, offset: u64) {
+        self.touched = true;
         let pushed = self.errors.try_push(ErrorRecord { error, offset });
         self.note_loss(pushed);
     }
 
     fn guest_event(&mut self, event: GuestEvent) {
+        self.touched = true;
         let pushed = self.events.try_push(event);
         self.note_loss(pushed);
     }
