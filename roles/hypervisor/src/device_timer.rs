@@ -9,7 +9,7 @@ use crate::shared::Hypervisor;
 use addr::VmId;
 use alloc::vec::Vec;
 use bulkhead_core::vm_state::VmState;
-use device_model::{Effects, NANOSECONDS_PER_SECOND, TimeBase, TimerRequest, WorkRequest};
+use device_model::{Effects, Host, NANOSECONDS_PER_SECOND, TimeBase, TimerRequest};
 use machine::{Clock, Hardware};
 
 /// Computes the time of day when the counter was 0, in nanoseconds since 1970, from what a clock
@@ -135,7 +135,7 @@ impl Cpu {
                 attached.slot.lock().timer_expired(&mut effects);
                 self.settle(hw, vm, due.place, &effects);
             }
-            Purpose::Work => effects.work = WorkRequest::Wanted,
+            Purpose::Work => effects.request_work(),
         }
         self.work(hw, vm, due.place, &effects);
     }
