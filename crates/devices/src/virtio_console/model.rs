@@ -2,6 +2,7 @@
 
 use super::control::{Event, MESSAGE_BYTES, Message, News, Port};
 use arrayvec::ArrayVec;
+use device_model::migrate::Invalid;
 use device_model::{BackendChange, Device, GuestError, Host, Migrate, Received, Wire};
 use virtio::queue::{Attention, Next, Queue, QueueError};
 use virtio::{
@@ -73,7 +74,7 @@ pub struct State {
 
 /// A console device.
 #[derive(Clone, Debug, PartialEq, Eq, Device)]
-#[device(kind = "virtio-console")]
+#[device(kind = "virtio-console", check = only_own_ports)]
 pub struct VirtioConsole {
     config: Config,
     state: State,
@@ -189,7 +190,7 @@ impl VirtioDevice for VirtioConsole {
 
 impl VirtioConsole {
     fn ports(&self) -> usize {
-        usize::from(self.config.ports).clamp(1, MOST_PORTS)
+        ports(&self.config)
     }
 
     /// Returns columns and rows.
@@ -319,6 +320,20 @@ impl VirtioConsole {
         queue.rest();
         Ok(())
     }
+}
+
+/// Checks that a restored state says nothing of ports that the device has not.
+fn only_own_ports(config: &Config, state: &State) -> Result<(), Invalid> {
+    let count = ports(config);
+    let mut others = (0_u64..).zip(&state.ports).skip(count);
+    match others.find(|(_, port)| **port != Port::default()) {
+        Some((number, _)) => Err(Invalid::new("ports", number)),
+        None => Ok(()),
+    }
+}
+
+fn ports(config: &Config) -> usize {
+    usize::from(config.ports).clamp(1, MOST_PORTS)
 }
 
 /// Sends what the guest writes to port 0, as much as the back end takes at a time.

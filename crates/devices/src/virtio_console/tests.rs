@@ -213,3 +213,21 @@ fn messages_that_make_no_sense_are_counted() {
     listen(&mut bench, 4);
     assert_eq!(heard(&mut bench, 0), Vec::<Vec<u8>>::new());
 }
+
+#[test]
+fn a_state_with_ports_that_the_device_has_not_is_refused() {
+    use device_model::migrate::{Migrate, Plain, Reader, Wire, Writer};
+    for (port, ports, fits) in [(0, 1, true), (1, 1, false), (1, 2, true), (7, 7, false)] {
+        let mut state = State::default();
+        state.ports[port].open = true;
+        let mut out = Writer::new(1000);
+        state.to_wire().write(&mut out);
+        let saved = out.finish().unwrap();
+        let mut console = VirtioConsole::new(Config {
+            ports,
+            ..Config::default()
+        });
+        let restored = console.restore(&mut Reader::new(&saved));
+        assert_eq!(restored.is_ok(), fits, "port {port} of {ports}");
+    }
+}
