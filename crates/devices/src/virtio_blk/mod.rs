@@ -11,9 +11,11 @@
 pub mod image;
 mod model;
 mod request;
+mod state;
 #[cfg(test)]
 mod tests;
 pub mod window;
 
-pub use model::{Access, Cache, Config, State, VirtioBlk};
+pub use model::VirtioBlk;
 pub use request::{Header, ID_BYTES, Outcome, RequestKind, SECTOR};
+pub use state::{Access, Cache, Config, State};

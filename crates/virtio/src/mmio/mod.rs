@@ -3,6 +3,7 @@
 mod legacy;
 mod model;
 mod registers;
+mod setup;
 mod snapshot;
 mod state;
 #[cfg(test)]

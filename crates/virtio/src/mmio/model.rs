@@ -3,9 +3,9 @@
 use super::legacy::LegacyQueue;
 use super::registers::{CONFIGURATION, FRAME, MAGIC, Register};
 use super::{Interrupts, State, VENDOR, Version};
-use crate::bytes::{high_word, low_half, low_word, with_high_word, with_low_word};
+use crate::bytes::{high_word, low_word, with_high_word, with_low_word};
 use crate::device::{ConfigEffect, ConfigWrite, VirtioDevice};
-use crate::queue::{Attention, Notification, Queue, QueueError, Setup};
+use crate::queue::{Attention, Notification, Queue, QueueError};
 use crate::turn::{Turn, Work};
 use crate::{Features, Status};
 use addr::Width;
@@ -36,7 +36,7 @@ impl Default for Config {
 /// A device on the memory-mapped transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtioMmio<D> {
-    config: Config,
+    pub(super) config: Config,
     pub(super) state: State,
     pub(super) queues: Vec<Queue>,
     /// What the legacy interface keeps of each queue.
@@ -202,7 +202,7 @@ impl<D: VirtioDevice> VirtioMmio<D> {
 
     /// Tells whether the device may use its queues. A legacy driver may use them before it says that
     /// it is ready (3.1.2).
-    fn is_live(&self) -> bool {
+    pub(super) fn is_live(&self) -> bool {
         let status = self.state.status;
         if status.contains(Status::DEVICE_NEEDS_RESET) {
             return false;
@@ -377,157 +377,7 @@ impl<D: VirtioDevice> VirtioMmio<D> {
         }
     }
 
-    /// Takes half of the features that the driver accepts. What was agreed upon stays (3.1.1).
-    fn accept_features<H: Host>(&mut self, host: &mut H, value: u32) {
-        if self.state.status.contains(Status::FEATURES_OK) {
-            host.guest_error(GuestError::Disabled, Register::DriverFeatures.offset());
-            return;
-        }
-        let old = self.state.driver_features.bits();
-        let new = match self.state.driver_features_select {
-            0 => with_low_word(old, value),
-            1 => with_high_word(old, value),
-            _ => old,
-        };
-        let accepted = Features::from_bits_retain(new);
-        self.state.driver_features = match self.config.version {
-            // There is no way to refuse.
-            Version::Legacy => accepted.intersection(self.offered()),
-            Version::Modern => accepted,
-        };
-    }
-
-    /// Takes a new status (2.1, 3.1.1).
-    fn set_status<H: Host>(&mut self, host: &mut H, value: u32) {
-        let [bits, ..] = value.to_le_bytes();
-        let old = self.state.status;
-        // Only the device itself says that it needs a reset.
-        let mut new = Status::from_bits_retain(bits)
-            .difference(Status::DEVICE_NEEDS_RESET)
-            .union(old.intersection(Status::DEVICE_NEEDS_RESET));
-        if bits == 0 {
-            self.reset_by_driver(host);
-            return;
-        }
-        if self.config.version == Version::Modern {
-            let newly = new.difference(old);
-            if newly.contains(Status::FEATURES_OK) && !self.features_are_good() {
-                new.remove(Status::FEATURES_OK);
-            }
-            if newly.contains(Status::DRIVER_OK) && !new.contains(Status::FEATURES_OK) {
-                host.guest_error(GuestError::Disabled, Register::Status.offset());
-                new.remove(Status::DRIVER_OK);
-            }
-        }
-        self.state.status = new;
-        if new.difference(old).contains(Status::DRIVER_OK) {
-            self.device.start(self.state.driver_features);
-        }
-    }
-
-    /// Tells whether the driver accepted only what was offered, and this specification.
-    fn features_are_good(&self) -> bool {
-        let accepted = self.state.driver_features;
-        self.offered().contains(accepted) && accepted.contains(Features::VERSION_1)
-    }
-
-    fn reset_by_driver<H: Host>(&mut self, host: &mut H) {
-        self.state = self.state.after_reset();
-        self.reset_queues();
-        self.device.reset(host);
-    }
-
-    fn reset_queues(&mut self) {
-        for queue in &mut self.queues {
-            queue.reset();
-            let size = queue.max();
-            if self.config.version == Version::Legacy
-                && let Some(setup) = queue.setup_mut()
-            {
-                // A legacy driver need not choose a size.
-                setup.size = size;
-            }
-        }
-        self.legacy.fill(LegacyQueue::default());
-    }
-
-    /// Changes what the driver sets of the selected queue, unless it runs.
-    fn set_up<H: Host>(
-        &mut self,
-        host: &mut H,
-        register: Register,
-        change: impl FnOnce(&mut Setup),
-    ) {
-        match self.selected_mut().and_then(Queue::setup_mut) {
-            Some(setup) => change(setup),
-            None => host.guest_error(GuestError::Disabled, register.offset()),
-        }
-    }
-
-    /// Starts or stops the selected queue.
-    fn start_or_stop<H: Host>(&mut self, host: &mut H, value: u32) {
-        let features = self.state.driver_features;
-        // A queue's form is not known before the features are.
-        let allowed = self.state.status.contains(Status::FEATURES_OK);
-        let Some(queue) = self.selected_mut() else {
-            host.guest_error(GuestError::Disabled, Register::QueueReady.offset());
-            return;
-        };
-        if value & 1 == 0 {
-            queue.stop();
-        } else if !queue.is_running() && (!allowed || queue.start(features).is_err()) {
-            host.guest_error(GuestError::BadQueue, Register::QueueReady.offset());
-        }
-    }
-
-    /// Starts or stops the selected queue of the legacy interface.
-    fn place_legacy_queue<H: Host>(&mut self, host: &mut H, page: u32) {
-        let page_size = self.state.guest_page_size;
-        let features = self.state.driver_features;
-        let Some(legacy) = self.selected_legacy_mut() else {
-            host.guest_error(GuestError::Disabled, Register::QueuePfn.offset());
-            return;
-        };
-        legacy.page = page;
-        let place = *legacy;
-        let Some(queue) = self.selected_mut() else {
-            return;
-        };
-        queue.stop();
-        if page == 0 {
-            return;
-        }
-        let size = queue.setup().size;
-        let started = place.setup(size, page_size).and_then(|setup| {
-            if let Some(old) = queue.setup_mut() {
-                *old = setup;
-            }
-            queue.start(features)
-        });
-        if started.is_err() {
-            if let Some(legacy) = self.selected_legacy_mut() {
-                legacy.page = 0;
-            }
-            host.guest_error(GuestError::BadQueue, Register::QueuePfn.offset());
-        }
-    }
-
-    /// Takes the driver's notification: no work is done here.
-    fn notify<H: Host>(&mut self, host: &mut H, value: u32) {
-        let live = self.is_live();
-        let queue = usize::from(low_half(value));
-        match self.queues.get_mut(queue) {
-            Some(queue) if live && value <= u32::from(u16::MAX) && queue.is_running() => {
-                queue.attend();
-            }
-            Some(_) | None => {
-                host.guest_error(GuestError::Disabled, Register::QueueNotify.offset());
-            }
-        }
-        self.ask_for_work(host);
-    }
-
-    fn ask_for_work<H: Host>(&self, host: &mut H) {
+    pub(super) fn ask_for_work<H: Host>(&self, host: &mut H) {
         let due = |queue: &Queue| queue.attention() == Attention::Due;
         if self.is_live() && self.queues.iter().any(due) {
             host.request_work();
@@ -608,7 +458,7 @@ impl<D: VirtioDevice> VirtioMmio<D> {
         self.queues.get(self.selected_index())
     }
 
-    fn selected_mut(&mut self) -> Option<&mut Queue> {
+    pub(super) fn selected_mut(&mut self) -> Option<&mut Queue> {
         let index = self.selected_index();
         self.queues.get_mut(index)
     }
@@ -617,7 +467,7 @@ impl<D: VirtioDevice> VirtioMmio<D> {
         self.legacy.get(self.selected_index())
     }
 
-    fn selected_legacy_mut(&mut self) -> Option<&mut LegacyQueue> {
+    pub(super) fn selected_legacy_mut(&mut self) -> Option<&mut LegacyQueue> {
         let index = self.selected_index();
         self.legacy.get_mut(index)
     }
