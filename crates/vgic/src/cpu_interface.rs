@@ -208,6 +208,18 @@ mod tests {
     }
 
     #[test]
+    fn group_0_and_a_common_point_use_the_binary_point_of_group_0() {
+        // Point 6 of group 0, where 0x98 and 0xa0 share a group priority; that of group 1 is 3.
+        let mut busy = interface(0xff, 1 << 20);
+        busy.machine_control |= VENG0 | 6 << VBPR0_SHIFT;
+        assert!(!busy.lets_through(0x98, false));
+        assert!(busy.lets_through(0x78, false));
+        assert!(busy.lets_through(0x98, true));
+        busy.machine_control |= VCBPR;
+        assert!(!busy.lets_through(0x98, true));
+    }
+
+    #[test]
     fn the_binary_point_joins_priorities() {
         let mut busy = interface(0xff, 1 << 20);
         busy.machine_control |= 7 << VBPR1_SHIFT;

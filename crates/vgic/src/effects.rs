@@ -161,6 +161,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_private_set_has_its_members_and_no_others() {
+        let set = PrivateSet::from_bits(1 << 27 | 1);
+        for id in 0..64 {
+            assert_eq!(set.contains(IntId::new(id)), [0, 27].contains(&id), "{id}");
+        }
+    }
+
+    #[test]
     fn members_are_found_again_and_bounded() {
         let mut set = VcpuSet::EMPTY;
         for index in [0u16, 31, 32, 127, 128, u16::MAX] {

@@ -940,6 +940,20 @@ fn a_finished_timer_is_forgotten_at_the_switch_and_a_new_one_is_not() {
 }
 
 #[test]
+fn a_timer_that_the_guest_calls_edge_triggered_stays_tied_over_a_switch() {
+    const HARDWARE: u64 = 1 << 61;
+
+    let mut m = Machine::new(1, 4);
+    // GICR_ICFGR1.
+    m.write_private(0, 0xc04, 2 << (2 * (27 - 16)));
+    m.timer(0);
+    m.save(0);
+    m.load(0);
+    assert_ne!(m.vcpus[0].1.lr_of(27).unwrap() & HARDWARE, 0);
+    assert_eq!(m.vcpus[0].0.linked_physical().bits(), 1 << 27);
+}
+
+#[test]
 fn one_of_n_waits_for_the_first_participant_while_there_is_none() {
     let mut m = Machine::new(2, 4);
     m.write(0, 0x104, u32::MAX);
