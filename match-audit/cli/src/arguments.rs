@@ -139,6 +139,9 @@ pub(crate) enum Question {
     Conversions,
     /// Sites that could not be analyzed, or not in full
     Unanalyzed,
+    /// The patterns as they were lowered, as JSON, to be compared with the compiler's own
+    #[command(hide = true)]
+    Lowered,
     /// Fail if a wildcard over an own enum differs from what was judged
     Check {
         /// Bring the file up to date; reasons are left for you to write

@@ -178,6 +178,10 @@ impl Session<'_> {
             Question::Witnesses => self.list(&report::witnesses(project, answers)),
             Question::EmptyArms { all } => self.list(&report::empty_arms(project, answers, *all)),
             Question::Conversions => self.list(&report::conversions(project)),
+            Question::Lowered => {
+                println!("{}", report::lowered(project));
+                Ok(ExitCode::SUCCESS)
+            }
             Question::Unanalyzed => self.list(&report::unanalyzed(project, answers)),
             Question::Check { write } => self.check(*write),
         }

@@ -1,28 +1,19 @@
 //! Runs the tool on the model project. Needs the component rust-src.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+#[allow(dead_code, reason = "each test uses a part")]
+mod common;
 
+use std::path::{Path, PathBuf};
+
+use common::run;
 use serde_json::Value;
 
 fn model() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/model")
 }
 
-fn run(root: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_cargo-match-audit"))
-        .arg("match-audit")
-        .args(arguments)
-        .arg("--manifest-path")
-        .arg(root)
-        .output()
-        .expect("the tool starts")
-}
-
 fn json(arguments: &[&str]) -> Value {
-    let output = run(&model(), &[arguments, &["--format", "json"]].concat());
-    let text = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {output:?}"))
+    common::json(&model(), arguments)
 }
 
 fn with_rule<'v>(findings: &'v Value, rule: &str) -> Vec<&'v Value> {
@@ -124,6 +115,21 @@ fn conversions_are_guessed_and_said_to_be_guesses() {
             "Code::from_text names 3 of 3 variants: A, B, C",
         ]
     );
+}
+
+#[test]
+fn constants_around_numbers_are_looked_into() {
+    assert_eq!(json(&["witnesses"]).as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn enums_of_one_name_in_two_functions_are_told_apart() {
+    let first = json(&["what-if", "model::first::Step"]);
+    assert_eq!(with_rule(&first, "new-variant-absorbed").len(), 1);
+    assert_eq!(with_rule(&first, "new-variant-breaks").len(), 0);
+    let second = json(&["what-if", "model::second::Step"]);
+    assert_eq!(with_rule(&second, "new-variant-breaks").len(), 1);
+    assert_eq!(with_rule(&second, "new-variant-absorbed").len(), 0);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Lowers the sites in the bodies of the project's own crates.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use match_audit_sites::{ArmInfo, Conversion, Project, Site, SiteKind, TypeId, Unanalyzed};
@@ -11,7 +11,7 @@ use ra_ap_hir_def::hir::PatId;
 use ra_ap_hir_def::nameres::crate_def_map;
 use ra_ap_hir_def::resolver::HasResolver;
 use ra_ap_hir_def::src::HasSource;
-use ra_ap_hir_def::{DefWithBodyId, HasModule, Lookup};
+use ra_ap_hir_def::{DefWithBodyId, HasModule, Lookup, ModuleId};
 use ra_ap_hir_expand::{FileRange, InFile};
 use ra_ap_hir_ty::db::HirDatabase;
 use ra_ap_hir_ty::next_solver::infer::DbInternerInferExt;
@@ -46,6 +46,7 @@ pub(crate) fn collect(
             sites: Vec::new(),
             unanalyzed: Vec::new(),
             conversions: Vec::new(),
+            functions: HashMap::new(),
             seen: HashSet::new(),
         };
         for krate in own_crates(db, vfs, targets) {
@@ -54,6 +55,8 @@ pub(crate) fn collect(
             while let Some(owner) = bodies.next() {
                 let body = Body::with_source_map(db, owner);
                 for (_, map) in body.0.blocks(db) {
+                    let name = name_of(db, owner);
+                    collector.functions.insert(map.root, name);
                     bodies.add_map(db, map);
                 }
                 collector.body(owner, &body.0, &body.1);
@@ -70,6 +73,8 @@ struct Collector<'db> {
     sites: Vec<Site>,
     unanalyzed: Vec<Unanalyzed>,
     conversions: Vec<Conversion>,
+    /// The functions around the blocks that declare items.
+    functions: HashMap<ModuleId, String>,
     /// A file may belong to several crates; a site is reported once.
     seen: HashSet<(FileRange, SiteKind, TextRange)>,
 }
@@ -77,7 +82,7 @@ struct Collector<'db> {
 impl<'db> Collector<'db> {
     fn finish(mut self) -> Project {
         let (db, files) = (self.db, &mut self.files);
-        self.types.place_enums(|id| {
+        self.types.place_enums(&self.functions, |id| {
             let source = id.lookup(db).source(db);
             let range = source.map(|node| node.syntax().text_range());
             let range = range.original_node_file_range_rooted(db);

@@ -8,7 +8,8 @@ use ra_ap_hir_def::expr_store::Body;
 use ra_ap_hir_def::expr_store::path::Path;
 use ra_ap_hir_def::hir::{Expr, ExprId, Literal, Pat as HirPat, PatId, RangeOp, UnaryOp};
 use ra_ap_hir_def::resolver::{ResolveValueResult, Resolver, ValueNs};
-use ra_ap_hir_def::{ConstId, VariantId};
+use ra_ap_hir_def::signatures::VariantFields;
+use ra_ap_hir_def::{AdtId, ConstId, VariantId};
 use ra_ap_hir_ty::db::HirDatabase;
 use ra_ap_hir_ty::method_resolution::CandidateId;
 use ra_ap_hir_ty::next_solver::{GenericArgs, Ty, TyKind};
@@ -28,6 +29,9 @@ pub(crate) struct Lowering<'a, 'db> {
     /// Constants that cannot be looked into get numbers of their own.
     pub(crate) next_opaque: u64,
 }
+
+/// How many structs around a number a constant may have to be looked into.
+const MAX_CONSTANT_DEPTH: u32 = 4;
 
 type Lowered = Result<Pat<TypeId>, String>;
 
@@ -279,13 +283,48 @@ impl<'db> Lowering<'_, 'db> {
     }
 
     fn evaluate(&self, id: ConstId, args: GenericArgs<'db>, mask: u128) -> Option<u128> {
+        number_of(&self.memory(id, args)?, mask)
+    }
+
+    fn memory(&self, id: ConstId, args: GenericArgs<'db>) -> Option<Box<[u8]>> {
         let value = self.db.const_eval(id, args, None).ok()?;
-        if value.memory.is_empty() || value.memory.len() > 16 {
-            return None;
+        Some(value.memory.clone())
+    }
+
+    /// Looks into a constant: a number, a character, a `bool`, or a struct around just one of them,
+    /// whose bytes are the same. A private field must not be looked into from here.
+    fn constant(&self, ty: Ty<'db>, bytes: &[u8], depth: u32) -> Option<Pat<TypeId>> {
+        if let Some(mask) = mask(ty, self.types.pointer_bits()) {
+            return number_of(bytes, mask).map(Pat::value);
         }
-        let mut bytes = [0; 16];
-        bytes[..value.memory.len()].copy_from_slice(&value.memory);
-        Some(u128::from_le_bytes(bytes) & mask)
+        match ty.kind() {
+            TyKind::Bool => match bytes {
+                [0] => Some(Pat::new(PatKind::Bool(false))),
+                [1] => Some(Pat::new(PatKind::Bool(true))),
+                _ => None,
+            },
+            TyKind::Adt(adt, args) => {
+                let AdtId::StructId(id) = adt.def_id() else {
+                    return None;
+                };
+                let variant = VariantId::from(id);
+                let data = variant.fields(self.db);
+                let mut fields = data.fields().iter().map(|(field, _)| field);
+                let (Some(field), None) = (fields.next(), fields.next()) else {
+                    return None;
+                };
+                let visibility = VariantFields::field_visibilities(self.db, variant)[field];
+                if depth == 0 || !visibility.is_visible_from(self.db, self.view.module) {
+                    return None;
+                }
+                let inner = self.db.field_types(variant)[field].ty();
+                let inner = inner.instantiate(self.view.infcx.interner, args);
+                let inner = self.view.normalize(inner.skip_norm_wip());
+                let sub = self.constant(inner, bytes, depth - 1)?;
+                Some(Pat::new(PatKind::Struct(vec![(0, sub)])))
+            }
+            _ => None,
+        }
     }
 
     /// A path that is no constructor is a constant.
@@ -296,15 +335,10 @@ impl<'db> Lowering<'_, 'db> {
         let Some((constant, args)) = self.resolve_const(path, hygiene, assoc) else {
             return Err("a path in the pattern is not known".into());
         };
-        if let Some(mask) = mask(ty, self.types.pointer_bits())
-            && let Some(raw) = self.evaluate(constant, args, mask)
+        if let Some(bytes) = self.memory(constant, args)
+            && let Some(pat) = self.constant(ty, &bytes, MAX_CONSTANT_DEPTH)
         {
-            return Ok(Pat::value(raw));
-        }
-        if matches!(ty.kind(), TyKind::Bool)
-            && let Some(raw) = self.evaluate(constant, args, 1)
-        {
-            return Ok(Pat::new(PatKind::Bool(raw == 1)));
+            return Ok(pat);
         }
         // The same constant twice is the same value, whatever it is.
         let mut hasher = DefaultHasher::new();
@@ -343,6 +377,15 @@ impl<'db> Lowering<'_, 'db> {
             },
         })))
     }
+}
+
+fn number_of(bytes: &[u8], mask: u128) -> Option<u128> {
+    if bytes.is_empty() || bytes.len() > 16 {
+        return None;
+    }
+    let mut wide = [0; 16];
+    wide[..bytes.len()].copy_from_slice(bytes);
+    Some(u128::from_le_bytes(wide) & mask)
 }
 
 /// Returns the mask of the raw bits of an integer or character type.

@@ -327,19 +327,22 @@ impl<'db> TypeTable<'db> {
         self.pointer_bits
     }
 
-    /// Gives the enums of the project their places in the source.
+    /// Gives the enums of the project their places in the source, and those that a body declares
+    /// the name of its function in their paths.
     pub(crate) fn place_enums(
         &mut self,
+        functions: &HashMap<ModuleId, String>,
         mut locate: impl FnMut(ra_ap_hir_def::EnumId) -> Option<Location>,
     ) {
         for (id, enum_id) in &self.enums {
-            let info = self
-                .project
-                .enums
-                .iter_mut()
-                .find(|info| info.id == *enum_id);
-            if let Some(info) = info.filter(|info| info.own) {
-                info.location = locate(*id);
+            let mut infos = self.project.enums.iter_mut();
+            let Some(info) = infos.find(|info| info.id == *enum_id && info.own) else {
+                continue;
+            };
+            info.location = locate(*id);
+            if let Some(function) = functions.get(&id.module(self.db)) {
+                let (path, name) = info.path.rsplit_once("::").unwrap_or(("", &info.path));
+                info.path = format!("{path}::{function}::{name}");
             }
         }
     }

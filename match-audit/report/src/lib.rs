@@ -7,6 +7,7 @@ mod findings;
 mod forms;
 mod html;
 mod judgments;
+mod lowered;
 mod summary;
 
 pub use finding::{Finding, Label, Rule, Severity};
@@ -16,4 +17,5 @@ pub use findings::{
 pub use forms::{Colors, github, json, sarif, terminal};
 pub use html::html;
 pub use judgments::complaints;
+pub use lowered::lowered;
 pub use summary::{EnumSummary, summary, summary_json, summary_table};

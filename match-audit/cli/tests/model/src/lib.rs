@@ -300,3 +300,42 @@ pub enum Board {
 pub fn boards(board: &Board) -> bool {
     if let Board::Virt = board { true } else { false }
 }
+
+/// A constant that is a struct around a number is looked into.
+#[derive(PartialEq, Eq)]
+pub struct Code16(pub u16);
+
+impl Code16 {
+    pub const LOW: Code16 = Code16(0);
+    pub const HIGH: Code16 = Code16(u16::MAX);
+}
+
+pub fn codes(code: Code16) -> u8 {
+    match code {
+        Code16::LOW => 0,
+        Code16(1..=0xfffe) => 1,
+        Code16::HIGH => 2,
+    }
+}
+
+/// Two enums of one name, in two functions.
+pub fn first(flag: bool) -> bool {
+    enum Step {
+        On,
+        Off,
+    }
+    let step = if flag { Step::On } else { Step::Off };
+    matches!(step, Step::On)
+}
+
+pub fn second(flag: bool) -> bool {
+    enum Step {
+        Up,
+        Down,
+    }
+    let step = if flag { Step::Up } else { Step::Down };
+    match step {
+        Step::Up => true,
+        Step::Down => false,
+    }
+}
