@@ -275,7 +275,7 @@ impl<'l> Node<'l> {
     }
 }
 
-/// Reads `7_u8`, `'a'`, `true`, `1.5f32` or `Branch([108_u8, 105_u8]): str`.
+/// Reads `7_u8`, `u8::MAX`, `'a'`, `true`, `1.5f32` or `Branch([108_u8, 105_u8]): str`.
 fn constant(text: &str) -> String {
     if let Some(list) = text.strip_prefix("Branch([") {
         let (list, _) = list.split_once("])").unwrap_or((list, ""));
@@ -295,16 +295,23 @@ fn constant(text: &str) -> String {
             return format!("{number:?}");
         }
     }
+    // The raw bits of the type's width.
+    if let Some((ty, end)) = text.split_once("::") {
+        let (all, is_signed) = (mask(ty), ty.starts_with('i'));
+        return match (end, is_signed) {
+            ("MAX", false) => all,
+            ("MAX", true) => all >> 1,
+            ("MIN", true) => (all >> 1) + 1,
+            _ => 0,
+        }
+        .to_string();
+    }
     let Some((number, ty)) = text.split_once('_') else {
         return text.into();
     };
     match number.parse::<i128>() {
-        // The raw bits of the type's width.
         Ok(number) if number < 0 => (number.cast_unsigned() & mask(ty)).to_string(),
-        _ => match number {
-            "i8::MIN" | "i16::MIN" => text.into(),
-            _ => number.into(),
-        },
+        _ => number.into(),
     }
 }
 
