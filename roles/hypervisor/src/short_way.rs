@@ -65,19 +65,20 @@ impl Cpu {
             frame.set_operand(register, u64::from(word));
             return Short::Done;
         }
-        // By values and last, so that what comes before it needs no stack.
-        self.short_device(hw, frame, syndrome.esr, syndrome.far, syndrome.hpfar)
+        // By values, last, and in the vector's order, so that what comes before it needs no stack and
+        // moves nothing.
+        Self::short_device(frame, syndrome.esr, syndrome.far, syndrome.hpfar, self, hw)
     }
 
     /// Carries out an access to a device, which needs no register but the operand.
     #[inline(never)]
     fn short_device<H: Hardware>(
-        &mut self,
-        hw: &mut H,
         frame: &mut Frame,
         esr: u64,
         far: u64,
         hpfar: u64,
+        cpu: &mut Self,
+        hw: &mut H,
     ) -> Short {
         let registers = ExitRegisters {
             esr: Esr::new(esr),
@@ -85,8 +86,8 @@ impl Cpu {
             hpfar,
         };
         let done = DeviceAccess::recognize(&registers)
-            .and_then(|device| self.board_access(hw, frame, device.ipa, device.access));
-        match (done, self.next()) {
+            .and_then(|device| cpu.board_access(hw, frame, device.ipa, device.access));
+        match (done, cpu.next()) {
             (None, _) => Short::Refused,
             (Some(()), Next::Resume) => Short::Done,
             (Some(()), Next::Full) => Short::Full,
