@@ -9,8 +9,7 @@ const HEAD: &str = "\
 What a hostile guest did to Bulkhead, and what came of it. Generated; do not edit:
 
 ```text
-BULKHEAD_ABUSE_REPORT=$PWD/docs/security/abuse-report.md \\
-    cargo nextest run -p system-tests --run-ignored only -E 'test(write_the_abuse_report)'
+cargo xtask abuse-report
 ```
 
 `payloads/hostile-guest` plays the cases; `tests/hostile.rs` runs it beside a second VM that hashes
