@@ -16,6 +16,9 @@ use std::process::{Command, ExitCode};
 /// The program, and its package.
 const NAME: &str = "cargo-match-audit";
 
+/// Names how the program is built; a change of it makes a new one.
+const RECIPE: &str = "own target";
+
 /// The folders of the match auditor that are no part of the program.
 const APART: [&str; 2] = ["target", "difftest"];
 
@@ -40,13 +43,19 @@ pub(crate) fn folder() -> PathBuf {
 }
 
 /// Gives a cargo command on the match auditor's workspace what building and testing all of it
-/// needs: optimized, beside the builds of other working copies.
+/// needs.
 pub(crate) fn set_up(command: &mut Command) -> Result<()> {
     command
         .current_dir(folder())
-        .env("CARGO_TARGET_DIR", kept()?.join("build"))
+        // Never shared between working copies: cargo would take what one of them built for up to
+        // date in another one.
+        .env("CARGO_TARGET_DIR", target())
         .env("RUST_SRC_PATH", rust_target::library()?);
     Ok(())
+}
+
+fn target() -> PathBuf {
+    folder().join("target")
 }
 
 /// Returns the program, ready for its arguments.
@@ -69,10 +78,11 @@ fn ensure_program() -> Result<PathBuf> {
     // Another run may have built it while we waited.
     if !program.is_file() {
         eprintln!("building the match auditor; the first time takes some minutes");
-        build(&kept.join("build").join("release").join(NAME))?;
+        let built = target().join("release").join(NAME);
+        build(&built)?;
         std::fs::create_dir_all(&dir)?;
         let staged = dir.join("staged");
-        std::fs::copy(kept.join("build").join("release").join(NAME), &staged)?;
+        std::fs::copy(&built, &staged)?;
         std::fs::rename(&staged, &program)?;
     }
     Ok(program)
@@ -116,6 +126,7 @@ fn fingerprint(folder: &Path, compiler: &str) -> Result<String> {
     collect(folder, &mut files)?;
     files.sort();
     let mut hash = Sha256::new();
+    hash.update(RECIPE);
     hash.update(compiler);
     for file in files {
         let name = file.strip_prefix(folder).unwrap_or(&file);
