@@ -3,7 +3,7 @@
 use crate::error::FdtError;
 use crate::read::{self, Fdt};
 
-/// Names of properties; [`names!`] implements it.
+/// Names of properties; [`names!`](crate::names!) implements it.
 pub trait Names: Copy + Eq + 'static {
     /// All names.
     const ALL: &'static [Self];
@@ -53,7 +53,7 @@ macro_rules! names {
     };
 }
 
-/// What [`names!`] computes when it is compiled.
+/// What [`names!`](crate::names!) computes when it is compiled.
 #[doc(hidden)]
 #[expect(
     clippy::indexing_slicing,
