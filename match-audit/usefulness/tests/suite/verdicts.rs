@@ -257,12 +257,42 @@ fn patterns_that_do_not_fit_are_refused_not_guessed() {
 
 #[test]
 fn deep_patterns_are_refused_before_the_stack_ends() {
-    let mut pat = Pat::wild();
-    for _ in 0..=MAX_PATTERN_DEPTH {
-        pat = Pat::new(PatKind::Bind(Binding::ByRef, Some(Box::new(pat))));
+    type Wrap = fn(Ty, Pat<Ty>) -> (Ty, PatKind<Ty>);
+    let wraps: [Wrap; 8] = [
+        |ty, pat| (ty, PatKind::Bind(Binding::ByRef, Some(Box::new(pat)))),
+        |ty, pat| (Ty::Tuple(vec![ty]), PatKind::Struct(vec![(0, pat)])),
+        |ty, pat| {
+            (
+                Ty::Enum("E", vec![vec![ty]]),
+                PatKind::Variant(0, vec![(0, pat)]),
+            )
+        },
+        |ty, pat| (Ty::Union(vec![ty]), PatKind::Union(0, Box::new(pat))),
+        |ty, pat| (Ty::Ref(Box::new(ty)), PatKind::Ref(Box::new(pat))),
+        |ty, pat| (Ty::Pointer, PatKind::Deref(ty, Box::new(pat))),
+        |ty, pat| (ty, PatKind::Or(vec![pat])),
+        |ty, pat| {
+            let slice = PatKind::Slice {
+                prefix: vec![],
+                rest: true,
+                suffix: vec![pat],
+            };
+            (Ty::Slice(Box::new(ty)), slice)
+        },
+    ];
+    for (number, wrap) in wraps.into_iter().enumerate() {
+        let nested = |levels| {
+            let (mut ty, mut pat) = (Ty::Bool, Pat::wild());
+            for _ in 0..levels {
+                let (outer, kind) = wrap(ty, pat);
+                (ty, pat) = (outer, Pat::new(kind));
+            }
+            check(&Program, &m(ty, vec![pat]), &Options::default())
+        };
+        assert!(nested(MAX_PATTERN_DEPTH).is_ok(), "kind {number}");
+        let error = nested(MAX_PATTERN_DEPTH + 1).unwrap_err();
+        assert_eq!(error.why, Why::TooDeep, "kind {number}");
     }
-    let error = check(&Program, &m(Ty::Bool, vec![pat]), &Options::default()).unwrap_err();
-    assert_eq!(error.why, Why::TooDeep);
 }
 
 #[test]
