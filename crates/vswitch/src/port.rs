@@ -187,6 +187,8 @@ drop_reasons! {
     TooLong: "too long",
     /// The sending port is not in its VLAN.
     Vlan: "of a VLAN that the port is not in",
+    /// It comes from the mirror, which only listens.
+    Mirror: "from the mirror port",
     /// It is in the name of a station that is not the port's.
     Source: "in another station's name",
     /// It is for the bridge itself.

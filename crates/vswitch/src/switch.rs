@@ -17,7 +17,8 @@ pub struct SwitchConfig {
     pub age: u64,
     /// The longest frame, in bytes, without its tag.
     pub longest: usize,
-    /// The port that gets a copy of each frame that the others send.
+    /// The port that gets a copy of each frame that the others send, those too that go nowhere for
+    /// a storm's sake. It only listens: what it sends is dropped.
     pub mirror: Option<PortId>,
 }
 
@@ -171,9 +172,7 @@ impl Switch {
             Ok(admitted) => admitted,
             Err(reason) => return self.refuse(from, reason),
         };
-        if let Some(mirror) = self.mirror
-            && mirror != from
-        {
+        if let Some(mirror) = self.mirror {
             let edit = TagEdit::Keep;
             self.deliver(mirror, frame.length, edit, &mut deliver);
         }
@@ -228,6 +227,9 @@ impl Switch {
 
     /// Checks what the port may send, and learns who sends.
     fn admit(&mut self, now: u64, from: PortId, frame: Frame<'_>) -> Result<Admitted, DropReason> {
+        if self.mirror == Some(from) {
+            return Err(DropReason::Mirror);
+        }
         let header = match Header::read(frame.start, frame.length) {
             Ok(header) => header,
             Err(FrameError::Short { .. } | FrameError::Source { .. } | FrameError::Vlan { .. }) => {

@@ -395,6 +395,14 @@ fn the_mirror_sees_what_the_others_send_and_says_nothing() {
     assert_eq!(got, keep(&[3, 1, 2]));
     let (_, got) = send(&mut switch, 1, &frame(mac(1), mac(2), None));
     assert_eq!(got, keep(&[3, 0]));
+    // It cannot take another's address, so that frames to it would end at the mirror.
+    let (verdict, got) = send(&mut switch, 3, &frame(BROADCAST, mac(2), None));
+    assert_eq!(
+        (verdict, got),
+        (Verdict::Dropped(DropReason::Mirror), vec![])
+    );
+    let (_, got) = send(&mut switch, 0, &frame(mac(2), mac(1), None));
+    assert_eq!(got, keep(&[3, 1]));
 }
 
 #[test]
