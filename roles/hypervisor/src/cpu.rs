@@ -156,6 +156,7 @@ impl<H: Hardware> ExitHandler<H> for Cpu {
     }
 
     fn trap(&mut self, hw: &mut H, frame: &mut Box<Frame>, syndrome: &Syndrome) {
+        // As `exception` and `carry_out` would: this is the way of each switch.
         if Wait::is_wfi(Esr::new(syndrome.esr)) {
             step_over(frame, InstructionLength::Four);
             self.sleep(hw, frame);
